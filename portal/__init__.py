@@ -1,0 +1,3 @@
+"""Countersign: a portal for software support contracts."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Tables: columns, constraints, and queries named after what they answer."""

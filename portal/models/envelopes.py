@@ -1,0 +1,188 @@
+"""What was sent for signature, to whom, and what each did."""
+
+from __future__ import annotations
+
+import peewee
+
+from portal.models.base import JsonField, KeyedModel, Model, UtcField
+from portal.models.contracts import Contract, Document, Revision
+from portal.models.people import Person
+
+
+class Envelope(KeyedModel):
+    contract = peewee.ForeignKeyField(Contract, backref="envelopes")
+    revision = peewee.ForeignKeyField(Revision, null=True)
+    document = peewee.ForeignKeyField(Document)  # exactly what everyone is shown
+    provider = peewee.TextField(default="builtin")
+    remote_id = peewee.TextField(null=True)
+    # queued | sent | completed | declined | voided | expired
+    status = peewee.TextField(default="queued", index=True)
+    seal_status = peewee.TextField(default="none")  # none | pending | incomplete | sealed
+    executed = peewee.ForeignKeyField(Document, null=True)
+    message = peewee.TextField(default="")
+    sender = peewee.ForeignKeyField(Person)
+    created_at = UtcField()
+    sent_at = UtcField(null=True)
+    expires_at = UtcField()
+    ended_at = UtcField(null=True)
+    ended_reason = peewee.TextField(default="")
+
+
+class Recipient(KeyedModel):
+    envelope = peewee.ForeignKeyField(Envelope, backref="recipients", on_delete="CASCADE")
+    key = peewee.TextField()  # as in the contract's list and in the document's placements
+    side = peewee.TextField()  # ours | theirs
+    role = peewee.TextField()  # signer | approver | copy
+    routing_order = peewee.IntegerField(default=1)
+    name = peewee.TextField()
+    email = peewee.TextField(index=True)
+    title = peewee.TextField(default="")
+    organisation = peewee.TextField(default="")
+    phone = peewee.TextField(default="")
+    language = peewee.TextField(default="en")
+    is_consumer = peewee.BooleanField(default=False)
+    person = peewee.ForeignKeyField(Person, null=True)
+    factors = JsonField(default=list)  # required besides the link: "sms" and/or "totp"
+    factor_reasons = JsonField(default=list)  # sentences for the sender
+    # created | waiting (not their turn) | sent | opened | signed | approved | declined | copied
+    status = peewee.TextField(default="created")
+    problem = peewee.TextField(default="")  # not_mine, undelivered: shown to the owner
+    asked_at = UtcField(null=True)
+    opened_at = UtcField(null=True)
+    acted_at = UtcField(null=True)
+    next_reminder_at = UtcField(null=True)
+    reminders = peewee.IntegerField(default=0)
+    session_epoch = peewee.IntegerField(default=1)
+
+    class Meta:
+        indexes = ((("envelope", "routing_order"), False), (("next_reminder_at",), False))
+
+
+class LinkToken(Model):
+    """A mailed signing link; only its SHA-256 is kept."""
+
+    sha256 = peewee.TextField(primary_key=True)
+    recipient = peewee.ForeignKeyField(Recipient, backref="link_tokens", on_delete="CASCADE")
+    purpose = peewee.TextField()  # sign | copy
+    created_at = UtcField()
+    expires_at = UtcField()
+    ended_at = UtcField(null=True)
+
+
+class Right(Model):
+    """What one browser session may do for one recipient, and which factors it has passed."""
+
+    session_sha256 = peewee.TextField()
+    recipient = peewee.ForeignKeyField(Recipient, backref="rights", on_delete="CASCADE")
+    purpose = peewee.TextField(default="sign")
+    factors_met = JsonField(default=dict)  # factor -> ISO time
+    draft = JsonField(default=dict)  # typed name, title, drawn path: kept until the confirm
+    read_at = UtcField(null=True)
+    granted_at = UtcField()
+    expires_at = UtcField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("session_sha256", "recipient")
+
+
+class Consent(Model):
+    """Consent to electronic records: the exact text, by hash, and how it was shown to work."""
+
+    recipient = peewee.ForeignKeyField(Recipient, backref="consents", on_delete="CASCADE")
+    version = peewee.TextField()
+    language = peewee.TextField()
+    text_sha256 = peewee.TextField()
+    demonstration = peewee.TextField()  # reading_pages | word_typed
+    given_at = UtcField()
+    withdrawn_at = UtcField(null=True)
+
+
+class Act(Model):
+    """What a recipient did, once: signing, approving or declining."""
+
+    envelope = peewee.ForeignKeyField(Envelope, backref="acts")
+    recipient = peewee.ForeignKeyField(Recipient, backref="acts")
+    kind = peewee.TextField()  # sign | approve | decline
+    at = UtcField()
+    document_sha256 = peewee.TextField()
+    name = peewee.TextField(default="")
+    title = peewee.TextField(default="")
+    intent = peewee.TextField(default="")  # the sentence beside the button, word for word
+    authority = peewee.TextField(default="")  # "I am authorised to bind ...", word for word
+    signature_kind = peewee.TextField(default="")  # typed | drawn
+    signature_path = peewee.TextField(default="")  # SVG path of a drawn one
+    reason = peewee.TextField(default="")
+    factors = JsonField(default=list)  # what was checked, in evidence words
+    address = peewee.TextField(default="")
+    user_agent = peewee.TextField(default="")
+
+    class Meta:
+        indexes = ((("envelope", "recipient"), True),)
+
+
+class SmsCode(Model):
+    """A code sent to a phone, hashed with its recipient; five tries, ten minutes, once."""
+
+    recipient = peewee.ForeignKeyField(Recipient, backref="sms_codes", on_delete="CASCADE")
+    code_sha256 = peewee.TextField()
+    sent_at = UtcField()
+    expires_at = UtcField()
+    tries = peewee.IntegerField(default=0)
+    used_at = UtcField(null=True)
+
+
+class OutsideFactor(KeyedModel):
+    """An outside signer's authenticator app. Belongs to (counterparty, address)."""
+
+    counterparty_id = peewee.TextField()
+    email = peewee.TextField()
+    secret = peewee.TextField()  # encrypted
+    last_step = peewee.IntegerField(default=0)
+    failures = peewee.IntegerField(default=0)
+    enrolled_at = UtcField(null=True)  # null until the first right code
+    enrolled_envelope_id = peewee.TextField(null=True)
+    proof = peewee.TextField(default="")  # mail_and_sms | mail_and_handed_code | after_signing | replaced
+    active_from = UtcField()
+    ended_at = UtcField(null=True)
+    created_at = UtcField()
+
+    class Meta:
+        indexes = ((("counterparty_id", "email"), False),)
+
+
+class EnrolmentCode(Model):
+    """A one-time code the owner hands over by another channel, for people without a phone."""
+
+    recipient = peewee.ForeignKeyField(Recipient, on_delete="CASCADE")
+    code_sha256 = peewee.TextField()
+    created_by = peewee.ForeignKeyField(Person)
+    created_at = UtcField()
+    expires_at = UtcField()
+    tries = peewee.IntegerField(default=0)
+    used_at = UtcField(null=True)
+
+
+class Task(KeyedModel):
+    """Something our side must do for a recipient: paper asked for, a number that is wrong, a new phone."""
+
+    contract = peewee.ForeignKeyField(Contract, on_delete="CASCADE", backref="tasks")
+    recipient = peewee.ForeignKeyField(Recipient, null=True, on_delete="CASCADE")
+    kind = peewee.TextField()  # paper | wrong_number | not_for_me | new_phone | question
+    text = peewee.TextField(default="")
+    created_at = UtcField()
+    due_at = UtcField(null=True)
+    done_at = UtcField(null=True)
+
+
+class PolicyRule(KeyedModel):
+    """When its condition holds, each person on the named side must pass the factor."""
+
+    position = peewee.IntegerField(default=0)
+    name = peewee.TextField()
+    # {"value_over": "500000.00", "currency": "EUR"} | {"months_over": 36} | {"phi": true}
+    # | {"liability_over": "..."} | {"flag": "..."} | {} (always)
+    condition = JsonField()
+    applies_to = peewee.TextField(default="theirs")  # ours | theirs | both
+    factor = peewee.TextField()  # sms | totp | sms_or_totp
+    is_active = peewee.BooleanField(default=True)
+    updated_at = UtcField()

@@ -1,0 +1,27 @@
+"""Mails and text messages. Bodies are encrypted, since they carry links and codes."""
+
+from __future__ import annotations
+
+import peewee
+
+from portal.models.base import JsonField, KeyedModel, UtcField
+
+
+class Notice(KeyedModel):
+    channel = peewee.TextField()  # mail | sms
+    kind = peewee.TextField()  # invitation, sign_request, code, reminder, completed ...
+    contract_id = peewee.TextField(null=True, index=True)
+    recipient_id = peewee.TextField(null=True, index=True)
+    person_id = peewee.TextField(null=True)
+    address = peewee.TextField(index=True)  # mail address or E.164 number
+    name = peewee.TextField(default="")
+    language = peewee.TextField(default="en")
+    subject = peewee.TextField(default="")
+    text = peewee.TextField(default="")  # encrypted; emptied once a gateway has taken it
+    html = peewee.TextField(default="")  # encrypted; emptied likewise
+    attachments = JsonField(default=list)  # document ids
+    status = peewee.TextField(default="queued")  # queued | sent | failed
+    failure = peewee.TextField(default="")
+    attempts = peewee.IntegerField(default=0)
+    created_at = UtcField(index=True)
+    sent_at = UtcField(null=True)

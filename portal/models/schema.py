@@ -1,0 +1,49 @@
+"""Every table, and the migrations that bring a database to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import peewee
+from playhouse.migrations import Runner
+
+from portal.models import audit, base, contracts, envelopes, jobs, notices, parties, people, templates
+
+MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
+MODULES = (people, parties, templates, contracts, envelopes, notices, jobs, audit)
+
+
+def tables() -> list[type[peewee.Model]]:
+    """All models, each once, in the order they can be created."""
+    found = {
+        value
+        for module in MODULES
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, base.Model)
+        and value not in (base.Model, base.KeyedModel)
+    }
+    return peewee.sort_models(found)
+
+
+def runner() -> Any:
+    return Runner(base.db.obj, str(MIGRATIONS))
+
+
+def up() -> list[str]:
+    """Apply what is pending; returns the names."""
+    return list(runner().up())
+
+
+def down() -> list[str]:
+    """Revert the newest migration."""
+    return list(runner().down())
+
+
+def status() -> list[tuple[str, bool]]:
+    return [(m.name, bool(m.applied)) for m in runner().status()]
+
+
+def pending() -> list[str]:
+    return [name for name, applied in status() if not applied]
