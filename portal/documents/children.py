@@ -31,6 +31,13 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST_ANSWER = 512 * 1024 * 1024
 LONGEST_COMPLAINT = 64 * 1024
 OUT_OF_MEMORY = (b"MemoryError", b"bad_alloc", b"memory allocation of", b"Cannot allocate memory")
+# few threads and arenas, so the limit on address space means the same on a machine with many cores
+ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    "MALLOC_ARENA_MAX": "2",
+    "RAYON_NUM_THREADS": "2",
+}
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +121,7 @@ def _started(seconds: float, memory_mb: int) -> Iterator[subprocess.Popen[bytes]
         [*command, str(memory_mb), str(math.ceil(seconds))],
         bufsize=0,
         cwd=ROOT,
-        env={"LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
+        env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -164,13 +171,13 @@ def _converse(
     child: subprocess.Popen[bytes], question: Iterator[bytes], seconds: float
 ) -> tuple[bytes, bytes, bool]:
     """Answer, complaint (stderr), and whether the child ended in time."""
-    assert child.stdin and child.stdout and child.stderr  # asked for as pipes
-    talk = _Talk((chunk for chunk in question if chunk))
-    os.set_blocking(child.stdin.fileno(), False)
+    talk = _Talk(chunk for chunk in question if chunk)
+    inlet, outlet, errors = (pipe.fileno() for pipe in (child.stdin, child.stdout, child.stderr) if pipe)
+    os.set_blocking(inlet, False)
     steps: dict[int, Callable[[], bool]] = {
-        (inlet := child.stdin.fileno()): lambda: talk.send(inlet),
-        (outlet := child.stdout.fileno()): lambda: talk.hear(outlet, talk.answer, LONGEST_ANSWER),
-        (errors := child.stderr.fileno()): lambda: talk.hear(errors, talk.complaint, LONGEST_COMPLAINT),
+        inlet: lambda: talk.send(inlet),
+        outlet: lambda: talk.hear(outlet, talk.answer, LONGEST_ANSWER),
+        errors: lambda: talk.hear(errors, talk.complaint, LONGEST_COMPLAINT),
     }
     ends_at = time.monotonic() + seconds
     in_time = _pump(steps, inlet, ends_at)
