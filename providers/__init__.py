@@ -1,0 +1,1 @@
+"""E-signature providers behind one small interface. Nothing here knows the portal."""
