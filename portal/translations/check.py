@@ -28,6 +28,12 @@ OPTIONS = {"trimmed": "true", "silent": "false", "newstyle_gettext": "true", "en
 UNTRANSLATED = {"Countersign", "PDF", "ID", "htmx"}
 
 
+HEADER = rb"""msgid ""
+msgstr ""
+"Language: fr\n"
+"Content-Type: text/plain; charset=utf-8\n"
+"Plural-Forms: nplurals=2; plural=(n > 1);\n"
+"""
 HOLE = "\ue000"  # stands where a template prints a value; in no file
 
 
@@ -161,9 +167,9 @@ def append(language: str, area: str, wanted: dict[Message, list[str]]) -> int:
             catalog.add(ids, context=message.context, locations=spots)
     path = translations.FOLDER / language / f"{area}.po"
     lines = io.BytesIO()
-    write_po(lines, catalog, omit_header=path.exists(), width=100, include_lineno=False)
-    with path.open("ab") as file:
-        file.write(b"\n" + lines.getvalue() if path.stat().st_size else lines.getvalue())
+    write_po(lines, catalog, omit_header=True, width=100, include_lineno=False)
+    before = path.read_bytes() if path.exists() else HEADER
+    path.write_bytes(before + b"\n" + lines.getvalue())
     return len(catalog)
 
 
