@@ -161,10 +161,12 @@ def up(migrator, db):
         storage_key = TextField()
         facts = JsonField(default=dict)
         version = IntegerField(default=1)
+        envelope_id = TextField(null=True)
         created_at = UtcField()
         class Meta:
             database = db
             table_name = 'document'
+            indexes = ((('envelope_id', 'kind', 'version'), True),)
     db.create_tables([Document])
 
     class Envelope(Model):
@@ -175,7 +177,8 @@ def up(migrator, db):
         provider = TextField(default='builtin')
         remote_id = TextField(null=True)
         status = TextField(index=True, default='queued')
-        seal_status = TextField(default='none')
+        seal_status = TextField(index=True, default='none')
+        seal_problem = TextField(default='')
         executed = ForeignKeyField(Document, null=True)
         message = TextField(default='')
         sender = ForeignKeyField(Person)
@@ -217,7 +220,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = 'recipient'
-            indexes = ((('envelope', 'routing_order'), False), (('next_reminder_at',), False))
+            indexes = ((('envelope', 'key'), True), (('envelope', 'routing_order'), False), (('next_reminder_at',), False))
     db.create_tables([Recipient])
 
     class Act(Model):
@@ -399,6 +402,7 @@ def up(migrator, db):
         contract_id = TextField(index=True, null=True)
         recipient_id = TextField(index=True, null=True)
         person_id = TextField(null=True)
+        sender_id = TextField(index=True, default='')
         address = TextField(index=True)
         name = TextField(default='')
         language = TextField(default='en')

@@ -93,7 +93,11 @@ class Document(KeyedModel):
     storage_key = peewee.TextField()
     facts = JsonField(default=dict)  # placements; what intake removed; names of earlier signatures
     version = peewee.IntegerField(default=1)
+    envelope_id = peewee.TextField(null=True)  # whose finished file this is: each version once
     created_at = UtcField()
+
+    class Meta:
+        indexes = ((("envelope_id", "kind", "version"), True),)
 
 
 class PageImage(Model):

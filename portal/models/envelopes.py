@@ -17,7 +17,9 @@ class Envelope(KeyedModel):
     remote_id = peewee.TextField(null=True)
     # queued | sent | completed | declined | voided | expired
     status = peewee.TextField(default="queued", index=True)
-    seal_status = peewee.TextField(default="none")  # none | pending | incomplete | sealed
+    # none | pending | incomplete (sealed, but an outside time is still missing) | sealed | failed
+    seal_status = peewee.TextField(default="none", index=True)
+    seal_problem = peewee.TextField(default="")  # why sealing did not work, for our side
     executed = peewee.ForeignKeyField(Document, null=True)
     message = peewee.TextField(default="")
     sender = peewee.ForeignKeyField(Person)
@@ -55,7 +57,11 @@ class Recipient(KeyedModel):
     session_epoch = peewee.IntegerField(default=1)
 
     class Meta:
-        indexes = ((("envelope", "routing_order"), False), (("next_reminder_at",), False))
+        indexes = (
+            (("envelope", "key"), True),
+            (("envelope", "routing_order"), False),
+            (("next_reminder_at",), False),
+        )
 
 
 class LinkToken(Model):

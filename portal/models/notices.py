@@ -13,6 +13,7 @@ class Notice(KeyedModel):
     contract_id = peewee.TextField(null=True, index=True)
     recipient_id = peewee.TextField(null=True, index=True)
     person_id = peewee.TextField(null=True)
+    sender_id = peewee.TextField(default="", index=True)  # whose act it was; empty for the portal
     address = peewee.TextField(index=True)  # mail address or E.164 number
     name = peewee.TextField(default="")
     language = peewee.TextField(default="en")

@@ -1,0 +1,60 @@
+"""Gateways that take a message out of the house: mail and text messages.
+
+Each gateway has `send(message)`, which returns once the message is taken, or raises. With
+`mailbox:` nothing leaves: the message stays in the database, where `/mailbox` shows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Attachment:
+    file_name: str
+    content: bytes = field(repr=False)
+    media_type: str = "application/pdf"
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is to be sent. `id` is the same at every try, so that a receiver can drop doubles."""
+
+    id: str
+    to: str  # mail address or E.164 number
+    text: str = field(repr=False)
+    name: str = ""
+    subject: str = field(default="", repr=False)
+    html: str = field(default="", repr=False)
+    language: str = "en"
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Unavailable(Exception):
+    """The gateway cannot be reached or asks to come back later; nothing was taken."""
+
+
+class Rejected(Exception):
+    """The gateway will never take this message."""
+
+
+class Gateway(Protocol):
+    keeps_text: bool  # the message must stay readable here afterwards
+
+    def send(self, message: Message) -> None:
+        """Hand the message over. Raises Unavailable or Rejected."""
+
+
+def mail_gateway(url: str, sender: str) -> Gateway:
+    """The gateway that MAIL_URL names; `sender` is MAIL_FROM."""
+    from portal.channels import mail, mailbox
+
+    return mailbox.Mailbox() if url.startswith("mailbox:") else mail.Smtp.of(url, sender)
+
+
+def sms_gateway(url: str) -> Gateway:
+    """The gateway that SMS_URL names."""
+    from portal.channels import mailbox, sms
+
+    return mailbox.Mailbox() if url.startswith("mailbox:") else sms.Webhook.of(url)

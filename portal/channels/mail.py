@@ -1,0 +1,123 @@
+"""Mail over SMTP, with text and HTML twins and the same Message-ID at every try."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import formatdate, parseaddr
+from ipaddress import ip_address
+from urllib.parse import unquote, urlsplit
+
+from portal.channels import Message, Rejected, Unavailable
+
+SECONDS = 20
+PLAIN_ADDRESS = re.compile(r"[^\s@<>\"(),:;\\]{1,64}@[^\s@<>\"(),:;\\]{1,255}\Z")
+
+
+@dataclass(frozen=True)
+class Smtp:
+    """One server. Encrypts whenever the server can; a password never goes over an open line."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    implicit_tls: bool
+    sender: str
+    keeps_text = False
+
+    @classmethod
+    def of(cls, url: str, sender: str) -> Smtp:
+        parts = urlsplit(url)
+        tls = parts.scheme == "smtps"
+        return cls(
+            host=parts.hostname or "localhost",
+            port=parts.port or (465 if tls else 587 if parts.username else 25),
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            implicit_tls=tls,
+            sender=sender,
+        )
+
+    def send(self, message: Message) -> None:
+        mail = compose(message, self.sender)
+        try:
+            with self._connected() as server:
+                server.send_message(mail)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, said = next(iter(error.recipients.values()))
+            raise _refusal(code, said) from error
+        except smtplib.SMTPAuthenticationError as error:
+            raise Unavailable(f"the mail server refused our name and password ({error.smtp_code})") from error
+        except smtplib.SMTPResponseException as error:
+            raise _refusal(error.smtp_code, error.smtp_error) from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+    def _connected(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        if self.implicit_tls:
+            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=SECONDS, context=context)
+        else:
+            server = smtplib.SMTP(self.host, self.port, timeout=SECONDS)
+            server.ehlo()
+            if server.has_extn("starttls"):
+                server.starttls(context=context)
+                server.ehlo()
+            elif self.user and not _is_loopback(self.host):
+                server.close()
+                raise Unavailable("the mail server offers no encryption, so the password stays here")
+        if self.user:
+            server.login(self.user, self.password)
+        return server
+
+
+def compose(message: Message, sender: str) -> EmailMessage:
+    """The mail as it goes out. Raises Rejected for an address or header that could carry a second one."""
+    name, address = parseaddr(sender)
+    if not PLAIN_ADDRESS.match(message.to):
+        raise Rejected("not a mail address")
+    mail = EmailMessage()
+    try:
+        local, domain = message.to.rsplit("@", 1)
+        mail["From"] = Address(name, addr_spec=address)
+        mail["To"] = Address(_one_line(message.name), local, domain)
+        mail["Subject"] = _one_line(message.subject)
+    except (ValueError, IndexError) as error:
+        raise Rejected(f"a header cannot be written: {error}") from error
+    mail["Message-ID"] = f"<{message.id}@{address.rsplit('@', 1)[-1] or 'localhost'}>"
+    mail["Date"] = formatdate(usegmt=True)
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["Content-Language"] = message.language
+    mail.set_content(message.text)
+    if message.html:
+        mail.add_alternative(message.html, subtype="html")
+    for attachment in message.attachments:
+        kind, subtype = attachment.media_type.split("/")
+        mail.add_attachment(
+            attachment.content, maintype=kind, subtype=subtype, filename=_one_line(attachment.file_name)
+        )
+    return mail
+
+
+def _one_line(text: str) -> str:
+    if any(letter in text for letter in "\r\n\0"):
+        raise Rejected("a header holds a line break")
+    return text
+
+
+def _refusal(code: int, said: bytes | str) -> Exception:
+    words = said.decode(errors="replace") if isinstance(said, bytes) else said
+    kind = Unavailable if 400 <= code < 500 or code <= 0 else Rejected
+    return kind(f"{code} {words}"[:500])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

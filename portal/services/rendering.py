@@ -1,0 +1,66 @@
+"""Mails and text messages out of `templates/`, without a request: language and zone come in.
+
+A kind of mail is two files, `templates/mail/<kind>.html` and `<kind>.txt`; the text carries the
+subject in its block `subject`. A text message is `templates/sms/<kind>.txt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from portal import i18n
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(default="", repr=False)
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Pages of HTML are escaped, plain text is not; a forgotten value is an error, not a gap."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html"], disabled_extensions=["txt"], default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    i18n.install(made)
+    return made
+
+
+def mail(kind: str, language: str, zone: str | None, context: Mapping[str, Any]) -> Rendered:
+    """A mail in the reader's language and zone."""
+    with i18n.use(language, zone):
+        plain = environment().get_template(f"mail/{kind}.txt")
+        subject = "".join(plain.blocks["subject"](plain.new_context(dict(context))))
+        html = environment().get_template(f"mail/{kind}.html").render(context)
+        return Rendered(" ".join(subject.split()), tidy(plain.render(context)), html)
+
+
+def sms(kind: str, language: str, zone: str | None, context: Mapping[str, Any]) -> Rendered:
+    """A text message: one paragraph."""
+    with i18n.use(language, zone):
+        text = environment().get_template(f"sms/{kind}.txt").render(context)
+        return Rendered("", " ".join(text.split()))
+
+
+def tidy(text: str) -> str:
+    """At most one empty line between paragraphs, none at the ends."""
+    kept: list[str] = []
+    for line in text.strip().splitlines():
+        if line.strip() or (kept and kept[-1]):
+            kept.append(line.rstrip())
+    return "\n".join(kept) + "\n"
