@@ -100,6 +100,10 @@ class Settings:
     def key_dir(self) -> Path:
         return self.data_dir / "keys"
 
+    @property
+    def authority_dir(self) -> Path:
+        return self.key_dir / "authority"
+
 
 def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False) -> Settings:
     """Settings from the environment and the data folder.

@@ -8,14 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from portal.documents import authority as authorities
 from portal.documents.crypto import DocumentCipher, SecretBox
-from portal.documents.store import Store, open_store
 from portal.models import base
 from portal.models.audit import InstallationFact
 from portal.settings import Settings
+
+if TYPE_CHECKING:
+    from portal.documents.authority import Authority
+    from portal.documents.store import Store
 
 
 @dataclass
@@ -32,13 +34,17 @@ class Installation:
     @cached_property
     def store(self) -> Store:
         """Documents, encrypted at rest, write-once."""
+        from portal.documents.store import open_store
+
         return open_store(self.settings.storage_url, DocumentCipher(list(self.settings.encryption_keys)))
 
     @cached_property
-    def authority(self) -> authorities.Authority:
+    def authority(self) -> Authority:
         """The key and certificate this company seals with."""
-        return authorities.load(
-            self.settings.key_dir, self.settings.seal_p12, self.settings.seal_p12_password or None
+        from portal.documents import authority
+
+        return authority.load(
+            self.settings.authority_dir, self.settings.seal_p12, self.settings.seal_p12_password
         )
 
 
@@ -61,7 +67,10 @@ def current() -> Installation:
 
 def create_authority(settings: Settings, *, name: str, now: datetime) -> None:
     """Make seal key and certificate authority at first start; existing ones stay."""
-    authorities.create(settings.key_dir, name=name, now=now)
+    from portal.documents import authority
+
+    if not settings.authority_dir.exists():
+        authority.create(settings.authority_dir, name=name, now=now)
 
 
 def fact(name: str, default: Any = None) -> Any:

@@ -1,0 +1,208 @@
+"""Builds the web application from settings: the only place that wires its parts together."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import peewee
+from flask import Flask, Response, abort, g, render_template, request, send_file
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from htmx_flask import Htmx
+from werkzeug.exceptions import HTTPException
+
+from portal import i18n, logs, pages
+from portal.errors import Invalid, PortalError, TooMany
+from portal.models import base
+from portal.services import installation
+from portal.settings import ROOT, BadSettings, Settings
+from providers import registry
+
+HTMX_PACKAGE = "django-js-lib-htmx"
+HTMX_FILE = "js_lib_htmx/static/js_lib_htmx/htmx.min.js"
+MAX_BODY_BYTES = 27 * 1024 * 1024
+CONTENT_SECURITY = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def create_app(settings: Settings) -> Flask:
+    """The portal as a WSGI application. Raises BadSettings when its own files are missing."""
+    if not (ROOT / "templates").is_dir():
+        raise BadSettings(
+            f"The folder {ROOT / 'templates'} is missing: start from a checkout or the container."
+        )
+    app = Flask("portal", static_folder=None, template_folder=str(ROOT / "templates"))
+    installation.open_installation(settings)
+    hand_over_ceremony()
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=2 * 1024 * 1024,
+        MAX_FORM_PARTS=4000,
+        SESSION_COOKIE_NAME="__Host-countersign-form" if settings.https else "countersign-form",
+        SESSION_COOKIE_SECURE=settings.https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(days=30),
+        WTF_CSRF_TIME_LIMIT=None,
+        # Pages send no Referer at all; Sec-Fetch-Site and Origin are checked below instead.
+        WTF_CSRF_SSL_STRICT=False,
+        COUNTERSIGN=settings,
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.auto_reload = False
+    app.config["TEMPLATES_AUTO_RELOAD"] = False
+    logs.set_up()
+    i18n.install(app.jinja_env)
+    Htmx(app)
+    serve_assets(app)
+    guard_requests(app)
+    answer_errors(app)
+    CSRFProtect(app)
+    pages.register(app)
+    return app
+
+
+def hand_over_ceremony() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("portal.services.ceremonies"):
+        from portal.services import ceremonies
+
+        registry.set_ceremony(ceremonies.BuiltinCeremony())
+
+
+def serve_assets(app: Flask) -> None:
+    """Static files and htmx under names that carry their hash, cached for ever."""
+    files = {
+        path.relative_to(ROOT / "static").as_posix(): path
+        for path in (ROOT / "static").rglob("*")
+        if path.is_file()
+    }
+    files["htmx.js"] = htmx_path()
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for name, path in files.items()}
+
+    @app.get("/static/<digest>/<path:name>")
+    def static_file(digest: str, name: str) -> Response:
+        if name not in files:
+            abort(404)
+        answer = send_file(files[name], max_age=31_536_000 if digest == hashes[name] else 0)
+        if digest == hashes[name]:
+            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
+
+    addresses = {name: f"/static/{digest}/{name}" for name, digest in hashes.items()}
+    app.jinja_env.globals.update(asset=addresses.__getitem__, htmx_url=addresses["htmx.js"])
+
+
+def htmx_path() -> Path:
+    """The htmx file inside its installed package; nothing of it is kept in this tree."""
+    return Path(str(metadata.distribution(HTMX_PACKAGE).locate_file(HTMX_FILE)))
+
+
+def guard_requests(app: Flask) -> None:
+    """Request id, database connection, same-origin check, and the headers of every answer."""
+
+    @app.before_request
+    def begin() -> None:
+        g.request_id = secrets.token_hex(8)
+        base.db.connect(reuse_if_open=True)
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not comes_from_here(app):
+            raise CSRFError("This form came from another site.")
+        i18n.activate(wanted_language(), request.cookies.get("zone"))
+
+    @app.after_request
+    def finish(answer: Response) -> Response:
+        headers = answer.headers
+        headers.setdefault("Content-Security-Policy", CONTENT_SECURITY)
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["X-Frame-Options"] = "DENY"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
+        headers.setdefault("Cache-Control", "no-store")
+        headers["X-Request-Id"] = g.get("request_id", "")
+        if app.config["COUNTERSIGN"].https:
+            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        if answer.mimetype == "text/html":
+            headers.add("Vary", "HX-Request")
+        logs.request_done(answer.status_code)
+        return answer
+
+    @app.teardown_request
+    def end(_error: BaseException | None) -> None:
+        # SQLite keeps its connection per thread, which is faster; PostgreSQL gives it back to the pool.
+        if not base.is_sqlite() and not base.db.is_closed():
+            base.db.close()
+        elif base.db.in_transaction():
+            base.db.rollback()
+
+
+def comes_from_here(app: Flask) -> bool:
+    """Whether an unsafe request was made by one of our own pages, by Fetch metadata or Origin."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    if origin in (None, "null"):
+        return origin is None
+    return origin.rstrip("/") in (request.host_url.rstrip("/"), app.config["COUNTERSIGN"].base_url)
+
+
+def wanted_language() -> str:
+    chosen = request.cookies.get("language")
+    if chosen in i18n.LANGUAGES:
+        return chosen
+    return request.accept_languages.best_match(i18n.LANGUAGES) or i18n.LANGUAGES[0]
+
+
+def answer_errors(app: Flask) -> None:
+    """One way to say no: a page, or for HTMX the fragment that goes into #problem."""
+
+    @app.errorhandler(PortalError)
+    def refused(error: PortalError) -> tuple[str, int, dict[str, str]]:
+        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooMany) else {}
+        message = error.message or (" ".join(error.errors.values()) if isinstance(error, Invalid) else "")
+        return problem(error.status, message), error.status, headers
+
+    @app.errorhandler(CSRFError)
+    def stale_form(error: CSRFError) -> tuple[str, int]:
+        words = i18n.gettext(
+            "This form is too old or did not come from this site. Load the page again and repeat what you did."
+        )
+        return problem(400, words), 400
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Any:
+        if error.response is not None or (error.code or 500) < 400:
+            return error.get_response()
+        return problem(error.code or 500, ""), error.code or 500
+
+    @app.errorhandler(peewee.OperationalError)
+    def busy(error: peewee.OperationalError) -> tuple[str, int]:
+        logs.failure(error)
+        return problem(503, ""), 503
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> tuple[str, int]:
+        logs.failure(error)
+        if app.testing:
+            raise error
+        return problem(500, ""), 500
+
+
+def problem(status: int, message: str) -> str:
+    context = {"status": status, "message": message, "request_id": g.get("request_id")}
+    if request.headers.get("HX-Request"):
+        return render_template("_problem.html", **context, title=i18n.gettext("This did not work"))
+    return render_template("error.html", **context)
+
+
+
+

@@ -1,0 +1,42 @@
+"""Blueprints: read the request, call a service, answer. One module per noun."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from flask import Flask
+
+# In the order of the main menu, then what everybody uses.
+MODULES = (
+    "home",
+    "contracts",
+    "drafts",
+    "documents",
+    "recipients",
+    "sending",
+    "factor_requests",
+    "parties",
+    "entities",
+    "templates",
+    "people",
+    "policies",
+    "installation",
+    "account",
+    "sign_in",
+    "language",
+    "ceremony",
+    "mine",
+    "verify",
+    "health",
+    "mailbox",
+)
+
+
+def register(app: Flask) -> None:
+    """Add every blueprint and the context that all pages share."""
+    for name in MODULES:
+        if find_spec(f"portal.pages.{name}") is None:
+            continue
+        app.register_blueprint(import_module(f"portal.pages.{name}").bp)
+    import_module("portal.pages.frame").install(app)

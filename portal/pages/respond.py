@@ -1,0 +1,29 @@
+"""The three answers a page gives: show, stay here, leave for there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, make_response, redirect, render_template
+from htmx_flask import request
+
+
+def show(page: str, fragment: str | None = None, status: int = 200, **context: Any) -> Response:
+    """The page, or for HTMX its fragment (a template with one root element)."""
+    wanted = fragment if fragment and request.htmx else page
+    return make_response(render_template(wanted, **context), status)
+
+
+def stay(url: str, fragment: str | None = None, **context: Any) -> Response:
+    """After a success: the fresh fragment for HTMX, else back to the page."""
+    if fragment and request.htmx:
+        return make_response(render_template(fragment, **context))
+    return leave(url)
+
+
+def leave(url: str) -> Response:
+    """Go elsewhere: 303, or for HTMX the header that makes it load a whole page."""
+    if request.htmx:
+        return Response(status=204, headers={"HX-Redirect": url})
+    answer = redirect(url, 303)
+    return make_response(answer)

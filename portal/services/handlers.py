@@ -1,0 +1,26 @@
+"""Every job handler, brought together for the worker and for tests."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+MODULES = (
+    "portal.services.audit_chains",
+    "portal.services.envelopes",
+    "portal.services.notices",
+    "portal.services.reminders",
+    "portal.services.sealing",
+)
+
+
+def load() -> None:
+    """Import the modules that register handlers."""
+    for name in MODULES:
+        import_module(name)
+
+
+def warm() -> None:
+    """Load what the first seal would otherwise wait for."""
+    from portal.services import sealing
+
+    sealing.warm()

@@ -1,0 +1,166 @@
+"""`countersign serve`: web and worker in one process tree.
+
+The main process migrates, then holds the web server; the worker is its child and is started
+again when it ends. Web workers and the job worker leave by themselves when the main process is
+gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from portal.clock import utc_now
+from portal.errors import PortalError
+from portal.models import base, schema
+from portal.services import installation, templates
+from portal.settings import ROOT, Settings, is_loopback
+
+RESTART_WAIT_S = 1.0
+STOP_WAIT_S = 15
+
+
+class CannotStart(PortalError):
+    """Why the portal does not start, in one sentence."""
+
+
+def serve(
+    settings: Settings, *, host: str, port: int, workers: int, prepared: Callable[[], None] | None = None
+) -> None:
+    """Start everything and stay until SIGINT or SIGTERM. Raises CannotStart with one sentence."""
+    check_can_start(settings, host, port)
+    with only_start(settings):
+        prepare(settings)
+        if prepared is not None:
+            prepared()
+        base.db.close()
+        run_tree(host, port, workers)
+
+
+def check_can_start(settings: Settings, host: str, port: int) -> None:
+    if not settings.base_url_is_local and settings.uses_mailbox:
+        raise CannotStart(
+            "BASE_URL is a public address but MAIL_URL and SMS_URL are not set: nobody would get a message. "
+            "Set COUNTERSIGN_MAIL_URL, or leave COUNTERSIGN_BASE_URL out to try the portal on this machine."
+        )
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotStart(
+                f"Port {port} on {host} cannot be used ({error.strerror}): choose another with --port, "
+                f"or with `make run PORT=8123`."
+            ) from error
+
+
+@contextlib.contextmanager
+def only_start(settings: Settings) -> Iterator[None]:
+    """One start per data folder: a second one is told who holds it."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(settings.data_dir / "lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise CannotStart(
+                f"Countersign already runs on {settings.data_dir} (process {lock.read().strip() or 'unknown'}): "
+                f"stop it first, or set COUNTERSIGN_DATA_DIR to another folder."
+            ) from error
+        os.set_inheritable(lock.fileno(), False)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def prepare(settings: Settings) -> None:
+    """Keys, certificate authority, tables and the wording every installation begins with."""
+    now = utc_now()
+    installation.open_installation(settings)
+    installation.create_authority(settings, name="Countersign", now=now)
+    base.db.connect(reuse_if_open=True)
+    schema.up()
+    templates.seed(now=now)
+
+
+def run_tree(host: str, port: int, workers: int) -> None:
+    from granian import Granian
+
+    stopping = threading.Event()
+    keeper = threading.Thread(target=keep_worker, args=(stopping,), name="worker-keeper")
+    keeper.start()
+    server = Granian(
+        "wsgi:app",
+        address=host,
+        port=port,
+        interface="wsgi",
+        workers=workers,
+        blocking_threads=4,
+        http="1",
+        websockets=False,
+        respawn_failed_workers=True,
+        respawn_interval=1,
+        workers_kill_timeout=10,
+        log_access=False,
+        log_level="warning",
+        working_dir=ROOT,
+    )
+    try:
+        server.serve()
+    finally:
+        stopping.set()
+        keeper.join()
+
+
+def keep_worker(stopping: threading.Event) -> None:
+    """Keep one job worker alive until told to stop; it then gets time to finish its job."""
+    while not stopping.is_set():
+        child = subprocess.Popen(
+            [sys.executable, "-m", "portal.cli", "work", "--parent", str(os.getpid())], cwd=ROOT
+        )
+        while child.poll() is None and not stopping.wait(0.2):
+            pass
+        if stopping.is_set():
+            end(child)
+        else:
+            stopping.wait(RESTART_WAIT_S)
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(STOP_WAIT_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def local_address(settings: Settings, host: str, port: int) -> str:
+    """The address to print: BASE_URL where set, else where the server listens."""
+    if settings.base_url:
+        return settings.base_url
+    shown = "127.0.0.1" if is_loopback(host) else host
+    return f"http://{shown}:{port}"
+
+
+def port_of(settings: Settings, given: int | None) -> int:
+    if given is not None:
+        return given
+    if settings.base_url_is_local and settings.base_url:
+        return urlsplit(settings.base_url).port or 8000
+    return 8000
+
+
+def data_dir_text(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
