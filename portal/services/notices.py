@@ -51,8 +51,8 @@ def queue(
 ) -> Notice:
     """Write one message and the job that delivers it, inside the caller's transaction.
 
-    Templates get `context`, and always: name, url (makes an address absolute), company, and with
-    a contract reference, title and has_phi. `attachments` are document ids; with PHI none is taken.
+    Templates get `context`, and always: name, url (makes an address absolute), company (name,
+    address, logo_url), and with a contract reference, title and has_phi. `attachments` are document ids; with PHI none is taken.
     """
     said = words(name, context or {}, contract)
     render = rendering.mail if channel == "mail" else rendering.sms
@@ -84,8 +84,9 @@ def words(name: str, context: Mapping[str, Any], contract: Contract | None) -> d
     said = {"company": company(), **context, "name": name, "url": url}
     if contract is None:
         return said
+    entity = contract.entity
     said |= {
-        "company": contract.entity.name,
+        "company": {"name": entity.name, "address": one_line(entity.address), "logo_url": ""},
         "reference": contract.reference,
         "title": contract.reference if contract.has_phi else contract.title,
         "has_phi": contract.has_phi,
@@ -95,15 +96,24 @@ def words(name: str, context: Mapping[str, Any], contract: Contract | None) -> d
     return said
 
 
+def one_line(text: str) -> str:
+    return ", ".join(part.strip(" ,") for part in text.splitlines() if part.strip(" ,"))
+
+
 def url(path: str) -> str:
     """The address people can open from a mail."""
     base = installation.current().settings.base_url or installation.fact("address", "http://127.0.0.1:8000")
     return f"{base}{path}"
 
 
-def company() -> str:
+def company() -> dict[str, str]:
     """What the installation calls itself where no contract says which company writes."""
-    return str(installation.fact("company", {}).get("name", "Countersign"))
+    known = installation.fact("company", {})
+    return {
+        "name": str(known.get("name", "Countersign")),
+        "address": one_line(str(known.get("address", ""))),
+        "logo_url": "",
+    }
 
 
 def check_rate(channel: str, address: str, sender_id: str, now: datetime) -> None:

@@ -1,7 +1,8 @@
 """Mails and text messages out of `templates/`, without a request: language and zone come in.
 
-A kind of mail is two files, `templates/mail/<kind>.html` and `<kind>.txt`; the text carries the
-subject in its block `subject`. A text message is `templates/sms/<kind>.txt`.
+A kind of mail is two files, `templates/mail/<kind>.html` and `<kind>.txt`. Both extend the shell
+of the same name and set what it asks for (`mail/base.html` lists it) at their top; the subject is
+taken from the text. A text message is `templates/sms/<kind>.txt`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from portal import i18n
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+
+
+# What the shell of a mail may be given; a kind sets its own.
+SHELL: dict[str, Any] = {
+    "subject": "", "preheader": "", "button": None, "details": [], "printed": "", "sender_note": "",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,11 @@ def environment() -> Environment:
 def mail(kind: str, language: str, zone: str | None, context: Mapping[str, Any]) -> Rendered:
     """A mail in the reader's language and zone."""
     with i18n.use(language, zone):
-        plain = environment().get_template(f"mail/{kind}.txt")
-        subject = "".join(plain.blocks["subject"](plain.new_context(dict(context))))
-        html = environment().get_template(f"mail/{kind}.html").render(context)
-        return Rendered(" ".join(subject.split()), tidy(plain.render(context)), html)
+        said = {**SHELL, **context}
+        plain = environment().get_template(f"mail/{kind}.txt").make_module(said)
+        subject = str(getattr(plain, "subject", "") or said["subject"])
+        html = environment().get_template(f"mail/{kind}.html").render(said)
+        return Rendered(" ".join(subject.split()), tidy(str(plain)), html)
 
 
 def sms(kind: str, language: str, zone: str | None, context: Mapping[str, Any]) -> Rendered:
