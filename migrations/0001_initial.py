@@ -217,6 +217,7 @@ def up(migrator, db):
         next_reminder_at = UtcField(null=True)
         reminders = IntegerField(default=0)
         session_epoch = IntegerField(default=1)
+        app_tries = IntegerField(default=0)
         class Meta:
             database = db
             table_name = 'recipient'
@@ -297,6 +298,7 @@ def up(migrator, db):
         version = TextField()
         language = TextField()
         text_sha256 = TextField()
+        text = TextField(default='')
         demonstration = TextField()
         given_at = UtcField()
         withdrawn_at = UtcField(null=True)

@@ -48,13 +48,15 @@ class Recipient(KeyedModel):
     factor_reasons = JsonField(default=list)  # sentences for the sender
     # created | waiting (not their turn) | sent | opened | signed | approved | declined | copied
     status = peewee.TextField(default="created")
-    problem = peewee.TextField(default="")  # not_mine, undelivered: shown to the owner
+    # undelivered | not_mine (the number) | not_for_me | consent_withdrawn: shown to the owner
+    problem = peewee.TextField(default="")
     asked_at = UtcField(null=True)
     opened_at = UtcField(null=True)
     acted_at = UtcField(null=True)
     next_reminder_at = UtcField(null=True)
     reminders = peewee.IntegerField(default=0)
     session_epoch = peewee.IntegerField(default=1)
+    app_tries = peewee.IntegerField(default=0)  # wrong codes of an authenticator app, in all
 
     class Meta:
         indexes = (
@@ -98,7 +100,8 @@ class Consent(Model):
     version = peewee.TextField()
     language = peewee.TextField()
     text_sha256 = peewee.TextField()
-    demonstration = peewee.TextField()  # reading_pages | word_typed
+    text = peewee.TextField(default="")  # word for word as it was shown
+    demonstration = peewee.TextField()  # reading_pages | word_typed; empty until it was given
     given_at = UtcField()
     withdrawn_at = UtcField(null=True)
 
