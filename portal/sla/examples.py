@@ -6,9 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from portal.sla import money
-from portal.sla.terms import Calendar, Severity, Target, Terms, severity_calendar
-
-COUNTED = ("min", "service_days")
+from portal.sla.terms import Calendar, Severity, Target, Terms, Uptime, severity_calendar
 
 
 def to_example(terms: Terms, *, credits_used: str = "0.00") -> dict[str, Any]:
@@ -25,7 +23,7 @@ def to_example(terms: Terms, *, credits_used: str = "0.00") -> dict[str, Any]:
         "peaks": _peaks(terms),
     }
     if terms["uptime"] is not None:
-        example |= _uptime(terms)
+        example |= _uptime(terms["uptime"], terms)
     if terms["commercial"]["fee"] is not None:
         monthly = f"{money.monthly_fee(terms):.2f}"
         example["fee"] = {"monthly": monthly, "currency": terms["commercial"]["currency"]}
@@ -95,9 +93,7 @@ def _maintenance(terms: Terms) -> dict[str, Any]:
     return given
 
 
-def _uptime(terms: Terms) -> dict[str, Any]:
-    uptime = terms["uptime"]
-    assert uptime is not None
+def _uptime(uptime: Uptime, terms: Terms) -> dict[str, Any]:
     given: dict[str, Any] = {
         "measured": uptime["measured"],
         "target_pct": uptime["target_pct"],

@@ -229,9 +229,9 @@ def zones() -> frozenset[str]:
     )
 
 
-REGIONS = frozenset(
-    ("Africa", "America", "Antarctica", "Arctic", "Asia")
-    + ("Atlantic", "Australia", "Europe", "Indian", "Pacific")
+REGIONS = (
+    *("Africa", "America", "Antarctica", "Arctic", "Asia"),
+    *("Atlantic", "Australia", "Europe", "Indian", "Pacific"),
 )
 
 

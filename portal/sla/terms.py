@@ -24,6 +24,7 @@ Count = Annotated[int, "count"]  # 0 and up
 Number = Annotated[int, "number"]  # 1 and up
 
 SideName = Literal["supplier", "customer"]
+FeePeriod = Literal["month", "quarter", "year"]
 ClockName = Literal["response", "resolution"]
 PromiseName = Literal["response", "resolution", "update", "escalation"]
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -358,7 +359,7 @@ class CarveOut(TypedDict):
 
 class Commercial(TypedDict):
     fee: Money | None
-    fee_period: Literal["month", "quarter", "year"]
+    fee_period: FeePeriod
     currency: Currency | None
     index: Line | None
     uplift_pct: Percent | None

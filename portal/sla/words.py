@@ -11,7 +11,7 @@ from typing import Any, cast
 from portal.i18n import LANGUAGES, format_date, format_number, format_percent, ngettext, use
 from portal.i18n import current as current_language
 from portal.i18n import gettext as _
-from portal.sla.terms import WEEKDAYS, Calendar, Target, Terms, Text
+from portal.sla.terms import UNITS, WEEKDAYS, Calendar, Target, Terms, Text
 
 
 def both(message: str, **values: object) -> Text:
@@ -66,6 +66,14 @@ def hours(count: int) -> str:
     return ngettext("%(num)s hour", "%(num)s hours", count)
 
 
+def decimal_hours(figure: str) -> str:
+    """`6 hours`, `2.5 hours`."""
+    exact = Decimal(figure)
+    if exact == exact.to_integral_value():
+        return hours(int(exact))
+    return _("%(number)s hours", number=format_number(exact))
+
+
 def seconds(count: int) -> str:
     return minutes(count // 60) if count % 60 == 0 else ngettext("%(num)s second", "%(num)s seconds", count)
 
@@ -106,6 +114,29 @@ def counted(target: Target, terms: Terms) -> str:
     if calendar["always"]:
         return _("%(length)s, day and night", length=length(target))
     return _("%(length)s (%(hours)s)", length=length(target), hours=text(calendar["label"]))
+
+
+def every(target: Target, terms: Terms, named: str | None = None) -> str:
+    """`every 2 hours`, with its hours unless that calendar has just been `named`."""
+    single = {
+        ("min", 60): _("every hour"),
+        ("service_days", 1): _("every service day"),
+        ("calendar_days", 1): _("every day"),
+        ("calendar_days", 7): _("every week"),
+        ("months", 1): _("every month"),
+    }
+    unit = next((name for name in UNITS if name in target), "")
+    said = single.get((unit, cast(Any, target).get(unit)))
+    if said is None and unit == "min":
+        said = _("every %(time)s", time=length(target))
+    elif said is None:
+        said = _("every %(days)s", days=length(target))
+    calendar = terms["calendars"].get(target.get("calendar", ""))
+    if calendar is None or target.get("calendar") == named:
+        return said
+    if calendar["always"]:
+        return _("%(length)s, day and night", length=said)
+    return _("%(length)s (%(hours)s)", length=said, hours=text(calendar["label"]))
 
 
 # -- Hours ------------------------------------------------------------------------------------
@@ -172,6 +203,16 @@ def side(name: str) -> str:
         "both": _("both"),
     }
     return sides.get(name, name)
+
+
+def by_side(name: str) -> str:
+    """Who answers for something: `the Supplier`."""
+    sides = {
+        "supplier": _("the Supplier"),
+        "customer": _("the Customer"),
+        "vendor": _("its vendor"),
+    }
+    return sides[name]
 
 
 def level(name: str | None) -> str:
