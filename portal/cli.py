@@ -237,7 +237,7 @@ def do_ca(_arguments: argparse.Namespace) -> int:
     if not authority.exists(settings.authority_dir):
         raise PortalError("This installation has no certificate authority yet; its first start makes one.")
     held = authority.load(settings.authority_dir, settings.seal_p12, settings.seal_p12_password)
-    print(held.ca_pem.decode(), end="")
+    print(held.bundle.decode(), end="")
     return 0
 
 
