@@ -26,6 +26,7 @@ TASKS = {
     "intake": "portal.documents.intake:admit_task",
     "append_pages": "portal.documents.intake:append_pages_task",
     "images": "portal.documents.images:page_images_task",
+    "verify": "portal.documents.verify:child_task",
 }
 
 

@@ -120,8 +120,8 @@ def begin(pdf: bytes) -> Revision:
     revision = Revision(pdf)
     if revision.prev.encrypted:
         raise Unsealable(_("This PDF is encrypted."))
-    form = revision.root.get("/AcroForm")
-    if form is not None and (form.get("/Fields") or "/XFA" in form):
+    form = entry(revision.root, "/AcroForm")
+    if form is not None and (entry(form, "/Fields") or "/XFA" in form):
         raise Unsealable(_("This PDF still has form fields; they must be flattened first."))
     if "/Perms" in revision.root or "/DSS" in revision.root:
         raise Unsealable(_("This PDF already carries a signature."))
@@ -148,7 +148,7 @@ def finish(
     page = page or revision.find_page_for_modification(0)[0]
     field = revision.add_object(_field(field_name, page))
     _annotate(revision, page, field)
-    form = revision.add_object(_dictionary(Fields=generic.ArrayObject([field]), SigFlags=_number(3)))
+    form = revision.add_object(dictionary(Fields=generic.ArrayObject([field]), SigFlags=number(3)))
     room = 2 * (len(authority.template.container(bytes(32), bytes(_signature_room(authority)))) + token_room)
     signature = _signature(room, now)
     reference = revision.add_object(signature)
@@ -161,7 +161,7 @@ def finish(
         signature["/Location"] = pdf_string(location)
     root = revision.root
     root["/AcroForm"] = form
-    root["/Perms"] = _dictionary(DocMDP=reference)
+    root["/Perms"] = dictionary(DocMDP=reference)
     if revision.output_version < (2, 0):
         revision.register_extension(ESIC_EXTENSION_1)
     revision.update_root()
@@ -199,8 +199,8 @@ def _signature(room: int, now: datetime) -> PdfSignedData:
         timestamp=now.astimezone(UTC).replace(microsecond=0),
         bytes_reserved=room,
     )
-    parameters = _dictionary(Type=pdf_name("/TransformParams"), V=pdf_name("/1.2"), P=_number(1))
-    reference = _dictionary(
+    parameters = dictionary(Type=pdf_name("/TransformParams"), V=pdf_name("/1.2"), P=number(1))
+    reference = dictionary(
         Type=pdf_name("/SigRef"), TransformMethod=pdf_name("/DocMDP"), TransformParams=parameters
     )
     signature["/Reference"] = generic.ArrayObject([reference])
@@ -210,40 +210,45 @@ def _signature(room: int, now: datetime) -> PdfSignedData:
 def _marks(revision: Revision, **numbers: generic.IndirectObject | None) -> generic.DictionaryObject:
     """What a reader without a PDF library needs; see `revisions.SEAL`."""
     marks = {
-        "Shown": _number(revision.shown_length),
-        "Next": _number(revision._lastobj_id + 2),
+        "Shown": number(revision.shown_length),
+        "Next": number(revision._lastobj_id + 2),
         "Streams": generic.BooleanObject(revision.stream_xrefs),
         "ID": generic.ByteStringObject(revision.document_id[0]),
-        "Root": _number(revision.root_ref.idnum),
-        "Info": _number(revision._info.idnum if revision._info is not None else 0),
+        "Root": number(revision.root_ref.idnum),
+        "Info": number(revision._info.idnum if revision._info is not None else 0),
     }
-    marks |= {name.title(): _number(one.idnum if one else 0) for name, one in numbers.items()}
-    return _dictionary(**marks)
+    marks |= {name.title(): number(one.idnum if one else 0) for name, one in numbers.items()}
+    return dictionary(**marks)
 
 
 def _field(name: str, page: generic.IndirectObject) -> generic.DictionaryObject:
-    return _dictionary(
+    return dictionary(
         FT=pdf_name("/Sig"),
         T=pdf_string(name),
         Type=pdf_name("/Annot"),
         Subtype=pdf_name("/Widget"),
-        F=_number(LOCKED_AND_PRINTED),
-        Rect=generic.ArrayObject([_number(0)] * 4),
+        F=number(LOCKED_AND_PRINTED),
+        Rect=generic.ArrayObject([number(0)] * 4),
         P=page,
     )
 
 
 def _annotate(revision: Revision, page: generic.IndirectObject, field: generic.IndirectObject) -> None:
     page_object = page.get_object()
-    annotations = generic.ArrayObject(page_object.get("/Annots", ()))
+    annotations = generic.ArrayObject(entry(page_object, "/Annots") or ())
     annotations.append(field)
     page_object["/Annots"] = annotations
     revision.mark_update(page)
 
 
-def _dictionary(**entries: Any) -> generic.DictionaryObject:
+def dictionary(**entries: Any) -> generic.DictionaryObject:
     return generic.DictionaryObject({pdf_name(f"/{name}"): value for name, value in entries.items()})
 
 
-def _number(value: int) -> generic.NumberObject:
+def number(value: int) -> generic.NumberObject:
     return generic.NumberObject(value)
+
+
+def entry(entries: generic.DictionaryObject, name: str) -> Any:
+    """What stands under a name, references followed; None when nothing does."""
+    return entries[name] if name in entries else None  # noqa: SIM401 - get() follows no reference
