@@ -44,19 +44,29 @@ def fee(terms: Terms) -> list[str]:
     lines = [
         _("%(amount)s %(per_period)s.", amount=amount, per_period=words.per_period(commercial["fee_period"]))
     ]
-    lines += indexation(terms)
+    return lines + indexation(terms) + peak_level_lines(terms)
+
+
+def fee_changes(terms: Terms) -> str:
+    """For a clause: how the fee moves, or that it does not."""
+    lines = indexation(terms) + peak_level_lines(terms)
+    return " ".join(lines) or _("The fee stays the same until the contract is renewed.")
+
+
+def peak_level_lines(terms: Terms) -> list[str]:
+    commercial = terms["commercial"]
     peak = commercial["peak_level"]
-    if peak is not None:
-        lines.append(
-            _(
-                "From %(first)s to %(last)s the level is %(level)s, for %(amount)s more.",
-                first=words.day(peak["from"]),
-                last=words.day(peak["to"]),
-                level=words.level(peak["level"]),
-                amount=format_money(Decimal(peak["price"]), commercial["currency"] or ""),
-            )
+    if peak is None:
+        return []
+    return [
+        _(
+            "From %(first)s to %(last)s the level is %(level)s, for %(amount)s more.",
+            first=words.day(peak["from"]),
+            last=words.day(peak["to"]),
+            level=words.level(peak["level"]),
+            amount=format_money(Decimal(peak["price"]), commercial["currency"] or ""),
         )
-    return lines
+    ]
 
 
 def indexation(terms: Terms) -> list[str]:
@@ -82,10 +92,10 @@ def renewal_line(terms: Terms) -> str:
     renewal = terms["commercial"]["renewal"]
     length = words.months(renewal["months"]) if renewal["months"] else ""
     if renewal["kind"] == "tacit":
-        return _("Renews by itself for %(length)s at a time.", length=length)
+        return _("The contract renews by itself for %(length)s at a time.", length=length)
     if renewal["kind"] == "agreement":
-        return _("Renews for %(length)s if both parties agree in writing.", length=length)
-    return _("Ends without renewal.")
+        return _("The contract renews for %(length)s if both parties agree in writing.", length=length)
+    return _("The contract ends without renewal.")
 
 
 def notice_lines(terms: Terms) -> list[str]:
@@ -94,14 +104,14 @@ def notice_lines(terms: Terms) -> list[str]:
         return []
     lines = [
         _(
-            "Notice: %(length)s before the end, %(form)s.",
+            "Notice is given at least %(length)s before the end, %(form)s.",
             length=notice_length(notice),
             form=words.form(notice["form"]),
         )
     ]
     deadline = life.notice_deadline(terms)
     if deadline:
-        lines.append(_("At the latest on %(day)s.", day=format_date(deadline)))
+        lines.append(_("The last day for it is %(day)s.", day=format_date(deadline)))
     return lines
 
 
@@ -114,7 +124,7 @@ def liability(terms: Terms) -> list[str]:
     lines = [liability_line(terms)]
     if commercial["liability_cap"] is not None and commercial["carve_outs"]:
         texts = "; ".join(words.text(row["text"]) for row in commercial["carve_outs"])
-        lines.append(_("Without limit: %(texts)s.", texts=texts))
+        lines.append(_("There is no limit for: %(texts)s.", texts=texts))
     return lines
 
 
@@ -124,9 +134,9 @@ def liability_line(terms: Terms) -> str:
         return _("Liability is not limited in amount.")
     if "amount" in cap:
         amount = format_money(Decimal(cap["amount"]), terms["commercial"]["currency"] or "")
-        return _("Limited to %(amount)s in each contract year.", amount=amount)
+        return _("Liability is limited to %(amount)s in each contract year.", amount=amount)
     months = words.months(cap["fee_months"])
-    return _("Limited to the fees of %(months)s in each contract year.", months=months)
+    return _("Liability is limited to the fees of %(months)s in each contract year.", months=months)
 
 
 def law(terms: Terms) -> list[str]:

@@ -14,15 +14,7 @@ def uptime(terms: Terms) -> list[str]:
     promise = terms["uptime"]
     if promise is None:
         return [_("No uptime is promised.")]
-    target = words.percent(promise["target_pct"]) if promise["target_pct"] else _("(open)")
-    lines = [
-        _(
-            "At least %(percent)s %(each_period)s, measured in: %(hours)s.",
-            percent=target,
-            each_period=words.each_period(promise["period"]),
-            hours=words.calendar_label(terms, promise["measured"]),
-        )
-    ]
+    lines = [uptime_target(terms)]
     if promise["denominator"] == "available":
         lines.append(_("Announced maintenance and excluded causes do not count."))
     else:
@@ -32,6 +24,19 @@ def uptime(terms: Terms) -> list[str]:
         lines.append(_("Outages shorter than %(time)s are left out.", time=shortest))
     lines.append(_unknown(promise["unknown_policy"], promise["max_unknown_pct"]))
     return lines + [termination(right) for right in promise["termination"]]
+
+
+def uptime_target(terms: Terms) -> str:
+    """`At least 99.9% each month, measured in: Sales-critical hours.`"""
+    promise = terms["uptime"]
+    if promise is None:
+        return _("No uptime is promised.")
+    return _(
+        "The product is available at least %(percent)s of the time %(each_period)s, measured in: %(hours)s.",
+        percent=words.percent(promise["target_pct"]) if promise["target_pct"] else _("(to be agreed)"),
+        each_period=words.each_period(promise["period"]),
+        hours=words.calendar_label(terms, promise["measured"]) or _("(to be agreed)"),
+    )
 
 
 def _unknown(policy: str, most: str | None) -> str:
@@ -165,8 +170,17 @@ def settlement(terms: Terms) -> list[str]:
         lines.append(_("Taken off the next invoice."))
     else:
         lines.append(_("Paid back."))
-    if rules["sole_remedy"]:
-        lines.append(_("They are the only remedy for a missed target."))
-    else:
-        lines.append(_("Other rights remain."))
-    return lines
+    return [*lines, remedy_line(terms)]
+
+
+def remedy_line(terms: Terms) -> str:
+    if terms["credits"]["sole_remedy"]:
+        return _("Credits are the only remedy for a missed target, apart from the right to end the contract.")
+    return _("Credits do not replace the Customer's other rights.")
+
+
+def credit_pointer(terms: Terms) -> str:
+    """How a clause speaks of credits: their figures are in schedule D."""
+    if not _graded(terms) and not _other(terms):
+        return _("No service credits.")
+    return _("For a missed promise the Customer receives the credits of schedule D.")

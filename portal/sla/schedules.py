@@ -106,7 +106,7 @@ def scope(terms: Terms) -> Schedule:
         table.rows = [(row["key"], [row["name"], words.by_side(row["responsible"])]) for row in rows]
         made.show(table)
     exclusions = Table("exclusions", _("Not covered"), [_("Exclusion")])
-    exclusions.rows = [(row["key"], [words.text(row["text"])]) for row in parts["exclusions"]]
+    exclusions.rows = [(row["key"], [words.capital(words.text(row["text"]))]) for row in parts["exclusions"]]
     made.show(exclusions)
     if not made.sentences and not made.tables:
         made.say("nothing", _("Scope"), [_("Nothing is agreed here.")])
@@ -221,6 +221,7 @@ def changes(terms: Terms) -> Schedule:
     stages = {"before": _("before the release"), "after": _("after the release")}
     for duty in rules["testing"]:
         cells = [stages[duty["stage"]], words.by_side(duty["by"]), words.text(duty["text"])]
+        cells = [words.capital(cell) for cell in cells]
         duties.rows.append((duty["key"], cells))
     made.show(freezes, duties)
     if not made.sentences:

@@ -47,30 +47,46 @@ def _same_hours(terms: Terms, target: Target, response: Target | None) -> str:
 def clocks(terms: Terms) -> list[str]:
     if not terms["severities"]:
         return []
-    rules, raised = terms["clocks"], terms["severity_rules"]
-    lines = [
-        _("The clocks start with the report.")
-        if rules["starts"] == "report"
-        else _("The response clock starts with the report, the resolution clock with the answer."),
-    ]
-    if not rules["automatic_reply_counts"]:
+    lines = [start_line(terms)]
+    if not terms["clocks"]["automatic_reply_counts"]:
         lines.append(_("An automatic reply is no answer."))
-    if rules["pause_reasons"]:
-        reasons = "; ".join(words.text(reason["label"]) for reason in rules["pause_reasons"])
-        lines.append(_("The resolution clock stops only while: %(reasons)s.", reasons=reasons))
-    else:
-        lines.append(_("Nothing stops the resolution clock."))
-    if rules["reopen_days"]:
-        shown = words.days(rules["reopen_days"])
-        lines.append(_("Reopened within %(days)s, it goes on from where it stood.", days=shown))
+    lines += [pause_line(terms), reopening_line(terms)]
+    return lines + severity_decision(terms)
+
+
+def start_line(terms: Terms) -> str:
+    if terms["clocks"]["starts"] == "report":
+        return _("The clocks start with the report.")
+    return _("The response clock starts with the report, the resolution clock with the answer.")
+
+
+def pause_line(terms: Terms) -> str:
+    reasons = [words.text(reason["label"]) for reason in terms["clocks"]["pause_reasons"]]
+    if not reasons:
+        return _("Nothing stops the resolution clock.")
+    return _("The resolution clock stops only while: %(reasons)s.", reasons="; ".join(reasons))
+
+
+def reopening_line(terms: Terms) -> str:
+    most = terms["clocks"]["reopen_days"]
+    if not most:
+        return _("An incident that is reopened goes on from where its clock stood.")
+    return _(
+        "An incident that is reopened within %(days)s goes on from where its clock stood.",
+        days=words.days(most),
+    )
+
+
+def severity_decision(terms: Terms) -> list[str]:
     deciders = {
         "both": _("Both parties settle the severity."),
         "supplier": _("The Supplier settles the severity."),
         "customer": _("The Customer settles the severity."),
     }
-    lines.append(deciders[raised["decided_by"]])
-    if raised["meanwhile"] == "higher":
-        lines.append(_("Until they agree, the higher one applies."))
+    rules = terms["severity_rules"]
+    lines = [deciders[rules["decided_by"]]]
+    if rules["meanwhile"] == "higher":
+        lines.append(_("While they disagree, the higher one applies."))
     return lines
 
 
@@ -121,12 +137,16 @@ def maintenance(terms: Terms) -> list[str]:
     rules = terms["maintenance"]
     if not rules["min_notice_h"] and rules["allowed"] is None:
         return []
-    lines = [_("Announced at least %(hours)s ahead.", hours=words.hours(rules["min_notice_h"]))]
+    lines = [
+        _("Maintenance is announced at least %(hours)s ahead.", hours=words.hours(rules["min_notice_h"]))
+    ]
     if rules["allowed"] is not None:
-        lines.append(_("Only in: %(hours)s.", hours=words.calendar_label(terms, rules["allowed"])))
+        lines.append(
+            _("It takes place only in: %(hours)s.", hours=words.calendar_label(terms, rules["allowed"]))
+        )
     if rules["cap_h_per_period"] is not None:
         cap = words.decimal_hours(rules["cap_h_per_period"])
-        lines.append(_("At most %(hours)s in each period; anything more is downtime.", hours=cap))
+        lines.append(_("It takes at most %(hours)s in each period; anything more is downtime.", hours=cap))
     emergency = rules["emergency"]
     if not emergency["counts_as_maintenance"]:
         lines.append(_("Emergency work counts as downtime."))
@@ -148,10 +168,11 @@ def releases(terms: Terms) -> list[str]:
         return []
     lines = []
     if rules["windows"] is not None:
-        lines.append(_("Only in: %(hours)s.", hours=words.calendar_label(terms, rules["windows"])))
+        window = words.calendar_label(terms, rules["windows"])
+        lines.append(_("Releases take place only in: %(hours)s.", hours=window))
     lines.append(
         _(
-            "Notice: %(standard)s, for a major release %(major)s, in an emergency %(emergency)s.",
+            "They are announced %(standard)s ahead, major ones %(major)s, urgent ones %(emergency)s.",
             standard=words.hours(notice["standard"]),
             major=words.hours(notice["major"]),
             emergency=words.hours(notice["emergency"]),
@@ -159,12 +180,13 @@ def releases(terms: Terms) -> list[str]:
     )
     for freeze in rules["freezes"]:
         first, last = words.day(freeze["from"]), words.day(freeze["to"])
-        lines.append(_("No release from %(first)s to %(last)s.", first=first, last=last))
+        lines.append(_("There is no release from %(first)s to %(last)s.", first=first, last=last))
     if rules["acceptance_h"] is not None:
-        lines.append(_("Accepted or refused within %(hours)s.", hours=words.hours(rules["acceptance_h"])))
+        limit = words.hours(rules["acceptance_h"])
+        lines.append(_("A release is accepted or refused within %(hours)s.", hours=limit))
     if rules["rollback"] is not None:
         deadline = words.minutes(rules["rollback"]["deadline_min"])
-        lines.append(_("Rolled back within %(time)s where the agreed ground is met.", time=deadline))
+        lines.append(_("It is rolled back within %(time)s where the agreed ground is met.", time=deadline))
     return lines
 
 

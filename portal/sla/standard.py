@@ -28,25 +28,25 @@ PAUSES = {
 }
 
 EXCLUSIONS = {
-    "custom-code": N_("Changes to the product that the Supplier did not make or approve"),
-    "environment": N_("Networks, devices and accounts that the Customer runs itself"),
-    "misuse": N_("Use contrary to the documentation after the Customer was told so"),
-    "old-versions": N_("Versions whose support the Supplier ended with six months' notice"),
+    "custom-code": N_("changes to the product that the Supplier did not make or approve"),
+    "environment": N_("networks, devices and accounts that the Customer runs itself"),
+    "misuse": N_("use contrary to the documentation after the Customer was told so"),
+    "old-versions": N_("versions whose support the Supplier ended with six months' notice"),
 }
 
 CARVE_OUTS = {
-    "intent": N_("Fraud, wilful misconduct and gross negligence"),
-    "persons": N_("Death and injury of persons"),
-    "confidentiality": N_("Breach of confidentiality or of data protection duties"),
-    "third-party-rights": N_("Infringement of the rights of third parties by the Supplier's software"),
+    "intent": N_("fraud, wilful misconduct and gross negligence"),
+    "persons": N_("death and injury of persons"),
+    "confidentiality": N_("breach of confidentiality or of data protection duties"),
+    "third-party-rights": N_("infringement of the rights of third parties by the Supplier's software"),
 }
 
 TESTING = (
-    ("regression", "before", "supplier", N_("Regression tests on a copy of the customer's configuration")),
-    ("smoke", "after", "supplier", N_("A check of sign-in, quotes and orders right after the release")),
-    ("acceptance", "after", "customer", N_("Acceptance of the changed functions by key users")),
+    ("regression", "before", "supplier", N_("regression tests on a copy of the customer's configuration")),
+    ("smoke", "after", "supplier", N_("a check of sign-in, quotes and orders right after the release")),
+    ("acceptance", "after", "customer", N_("acceptance of the changed functions by key users")),
 )
-ROLLBACK = N_("A function that worked before fails with severity S1 or S2 and is not repaired in time")
+ROLLBACK = N_("A function that worked before fails with severity S1 or S2 and is not repaired in time.")
 
 LAWS = {
     "FR": (N_("French law"), N_("the courts of Paris")),

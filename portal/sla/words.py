@@ -29,6 +29,11 @@ def text(written: Mapping[str, Any] | None) -> str:
     return str(words.get(current_language()) or next(filter(None, words.values()), ""))
 
 
+def capital(words: str) -> str:
+    """The same words with a capital, as the first of a table cell."""
+    return words[:1].upper() + words[1:]
+
+
 def listed(parts: Iterable[str]) -> str:
     """`a, b and c`."""
     words = list(parts)
@@ -200,7 +205,7 @@ def side(name: str) -> str:
         "supplier": _("Supplier"),
         "customer": _("Customer"),
         "vendor": _("its vendor"),
-        "both": _("both"),
+        "both": _("both parties"),
     }
     return sides.get(name, name)
 
