@@ -1,0 +1,149 @@
+"""What must hold before a contract is sent, with the reason beside the person it is about.
+
+The PDF is made with the names of those who sign on it, so who signs cannot change behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from portal.errors import Conflict, Invalid
+from portal.i18n import gettext as _
+from portal.models.contracts import Contract, Document, Revision
+from portal.models.parties import Signatory
+from portal.services import contract_states, policies
+from portal.services.contract_states import Attempt
+from providers import registry
+
+
+def shown_document(contract: Contract) -> Document:
+    """The exact PDF people will sign. Raises Conflict until it is prepared."""
+    found: Document | None = None
+    if contract.state == "ready_to_sign":
+        newest = (
+            Revision.select().where(Revision.contract == contract).order_by(Revision.number.desc()).first()
+        )
+        if newest is not None and newest.frozen_at is not None:
+            found = (
+                Document.select()
+                .where((Document.revision == newest) & (Document.kind == "shown"))
+                .order_by(Document.id.desc())
+                .first()
+            )
+    if found is None:
+        raise Conflict(_("Prepare the exact PDF first; then it can be sent."))
+    return found
+
+
+def checked_people(
+    contract: Contract, document: Document, provider: str, now: datetime
+) -> list[dict[str, Any]]:
+    """The people of the contract's list. Raises Invalid, by `recipient-<key>`, for what would stop them."""
+    people = list(contract.recipients)
+    reasons = {
+        **gaps(people, document),
+        **{f"recipient-{k}": r for k, r in blocks(contract, people, provider).items()},
+    }
+    for key, reason in signatory_gaps(contract, people, now).items():
+        reasons.setdefault(f"recipient-{key}", reason)
+    if reasons:
+        raise Invalid(reasons)
+    return people
+
+
+def gaps(people: list[dict[str, Any]], document: Document | None) -> dict[str, str]:
+    """What is missing in the list as a whole, by field."""
+    signers = [p for p in people if p["role"] == "signer"]
+    if not signers:
+        return {"recipients": _("Nobody is asked to sign. Add at least one signer.")}
+    if document is None:
+        return {}
+    placed = {spot["recipient_key"] for spot in document.facts.get("placements", [])}
+    return {
+        f"recipient-{p['key']}": _(
+            "%(name)s has no place to sign in this PDF. Prepare it again.", name=p["name"]
+        )
+        for p in signers
+        if p["key"] not in placed
+    }
+
+
+def blocks(contract: Contract, people: list[dict[str, Any]], provider: str) -> dict[str, str]:
+    """By person: the factor policy asks for that this person, or this provider, cannot meet."""
+    offers = registry.capabilities(provider)
+    found: dict[str, str] = {}
+    for person in people:
+        factors, _reasons = policies.factors_for(contract, person)
+        for factor in factors:
+            reason = unmet(factor, person, offers.factors, provider)
+            if reason:
+                found.setdefault(person["key"], reason)
+        if person["role"] == "approver" and not offers.approvers:
+            found.setdefault(person["key"], _("%(provider)s knows no approvers.", provider=provider))
+    return found
+
+
+def unmet(factor: str, person: Mapping[str, Any], offered: frozenset[str], provider: str) -> str:
+    """Why this person cannot pass the factor; empty when they can."""
+    ways = {"sms", "totp"} if factor == "sms_or_totp" else {factor}
+    named = policies.FACTORS[factor]
+    if not ways & offered:
+        return _("%(provider)s cannot check this factor: %(factor)s.", provider=provider, factor=named)
+    if factor == "sms" and not person.get("phone"):
+        return _(
+            "%(name)s must pass “%(factor)s” and has no telephone number. Add one, with its country code.",
+            name=person["name"], factor=named,
+        )  # fmt: skip
+    return ""
+
+
+def signatory_gaps(contract: Contract, people: list[dict[str, Any]], now: datetime) -> dict[str, str]:
+    """By person: why one of our signers may not sign this contract."""
+    found = {}
+    for person in people:
+        if person["side"] == "ours" and person["role"] == "signer":
+            reason = unauthorised(contract, person.get("person_id"), now)
+            if reason:
+                found[person["key"]] = reason
+    return found
+
+
+def unauthorised(contract: Contract, person_id: str | None, now: datetime) -> str:
+    """Why this person of ours may not sign this contract; empty when they may."""
+    entity, today = contract.entity, now.date()
+    rows = list(Signatory.select().where((Signatory.entity == entity) & (Signatory.person == person_id)))
+    if not rows:
+        return _("Only an authorised signatory of %(company)s can sign for us.", company=entity.name)
+    valid = [row for row in rows if is_valid(row, today)]
+    if not valid:
+        return _("This authority to sign for %(company)s has ended or not begun.", company=entity.name)
+    if not any(covers(row, contract.value_amount, contract.currency) for row in valid):
+        return _("The value of this contract is above what this person may sign for.")
+    return ""
+
+
+def is_valid(signatory: Signatory, today: Any) -> bool:
+    return (
+        signatory.ended_at is None
+        and (signatory.valid_from is None or signatory.valid_from <= today)
+        and (signatory.valid_until is None or today <= signatory.valid_until)
+        and signatory.person.disabled_at is None
+    )
+
+
+def covers(signatory: Signatory, amount: Decimal, currency: str) -> bool:
+    """Amounts in another currency are compared as plain numbers."""
+    return signatory.limit_amount is None or amount <= signatory.limit_amount
+
+
+@contract_states.guard("signatories_recorded")
+def signatories_recorded(contract: Contract, attempt: Attempt) -> str:
+    """Somebody signs, and whoever signs for us may."""
+    people = list(contract.recipients)
+    if not any(p["role"] == "signer" for p in people):
+        return _("Nobody is asked to sign. Add at least one signer.")
+    found = signatory_gaps(contract, people, attempt.now)
+    return next(iter(found.values()), "")

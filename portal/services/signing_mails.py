@@ -1,0 +1,135 @@
+"""What people are told about a signing request, each in their language and zone.
+
+Every function queues its messages inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from portal.models.contracts import Contract, Document
+from portal.models.envelopes import Envelope, Recipient
+from portal.models.people import Person
+from portal.services import links, notices
+
+
+def ask(
+    recipient: Recipient, envelope: Envelope, now: datetime, *, kind: str = "sign_request", by: str = ""
+) -> None:
+    """Ask somebody whose turn it is, with a fresh link: `sign_request`, or `reminder`."""
+    token = links.issue(recipient, now=now)
+    sender = envelope.sender
+    to(
+        recipient, kind, envelope, now, sender_id=by,
+        link=notices.url(f"/sign/{token}"),
+        sender=sender.name,
+        sender_phone=sender.phone,
+        message=envelope.message,
+        expires_at=envelope.expires_at,
+        pages=envelope.document.pages,
+        factors=list(recipient.factors),
+        phone=recipient.phone[-2:],
+        asked_at=recipient.asked_at or now,
+    )  # fmt: skip
+
+
+def acknowledge(recipient: Recipient, envelope: Envelope, act: str, now: datetime) -> None:
+    """The receipt for signing or approving, at once."""
+    to(recipient, "acknowledgement", envelope, now, act=act, at=now, sha256=envelope.document.sha256)
+
+
+def tell_declined(envelope: Envelope, decliner: Recipient, reason: str, now: datetime) -> None:
+    """The owner and everybody already asked learn that nobody can sign any more."""
+    for other in reached(envelope, but=decliner):
+        to(other, "declined", envelope, now, decliner=decliner.name, reason="")
+    to_owner(envelope, "declined_owner", now, decliner=decliner.name, reason=reason)
+
+
+def tell_voided(envelope: Envelope, reason: str, now: datetime) -> None:
+    for other in reached(envelope):
+        to(other, "voided", envelope, now, reason=reason, sender=envelope.sender.name)
+
+
+def tell_expired(envelope: Envelope, now: datetime) -> None:
+    for other in reached(envelope):
+        to(other, "expired", envelope, now, sender=envelope.sender.name)
+    waiting = [r.name for r in reached(envelope) if r.acted_at is None]
+    to_owner(envelope, "expired_owner", now, waiting=", ".join(waiting))
+
+
+def tell_not_answered(recipient: Recipient, envelope: Envelope, now: datetime) -> None:
+    """The reminders are used up: the owner decides what to do."""
+    to_owner(
+        envelope, "not_answered", now, signer=recipient.name, asked_at=recipient.asked_at,
+        reminders=recipient.reminders, expires_at=envelope.expires_at,
+    )  # fmt: skip
+
+
+def deliver_copies(envelope: Envelope, executed: Document, now: datetime) -> None:
+    """The finished contract to everyone: by link, and attached too unless it holds PHI."""
+    told: set[str] = set()
+    for recipient in Recipient.select().where(Recipient.envelope == envelope).order_by(Recipient.id):
+        token = links.issue(recipient, now=now, purpose=links.COPY)
+        to(
+            recipient, "completed", envelope, now, attachments=[executed.id],
+            link=notices.url(f"/sign/{token}"), completed_at=envelope.ended_at, role=recipient.role,
+        )  # fmt: skip
+        told.add(recipient.email)
+        if recipient.role == "copy":
+            Recipient.update(status="copied", acted_at=now).where(Recipient.id == recipient.id).execute()
+    owners = (envelope.contract.owner, envelope.sender)
+    for person in {p.id: p for p in owners if p.email not in told}.values():
+        to_person(person, "completed_owner", envelope, now, completed_at=envelope.ended_at)
+
+
+def reached(envelope: Envelope, but: Recipient | None = None) -> Iterable[Recipient]:
+    """Those who have heard of this request: asked once, whatever they did then."""
+    rows = Recipient.select().where((Recipient.envelope == envelope) & Recipient.asked_at.is_null(False))
+    return [r for r in rows.order_by(Recipient.id) if but is None or r.id != but.id]
+
+
+def to(
+    recipient: Recipient,
+    kind: str,
+    envelope: Envelope,
+    now: datetime,
+    *,
+    attachments: list[str] | None = None,
+    sender_id: str = "",
+    **context: Any,
+) -> None:
+    contract: Contract = envelope.contract
+    notices.queue(
+        kind, address=recipient.email, name=recipient.name, language=recipient.language,
+        zone=zone_of(recipient, contract), now=now, contract=contract, recipient_id=recipient.id,
+        sender_id=sender_id, attachments=attachments or (),
+        context={"organisation": recipient.organisation, **context},
+    )  # fmt: skip
+
+
+def to_owner(envelope: Envelope, kind: str, now: datetime, **context: Any) -> None:
+    people = {p.id: p for p in (envelope.contract.owner, envelope.sender)}
+    for person in people.values():
+        to_person(person, kind, envelope, now, **context)
+
+
+def to_person(person: Person, kind: str, envelope: Envelope, now: datetime, **context: Any) -> None:
+    contract: Contract = envelope.contract
+    notices.queue(
+        kind, address=person.email, name=person.name, language=person.language, zone=person.zone, now=now,
+        contract=contract, person_id=person.id,
+        context={"link": notices.url(f"/contracts/{contract.reference}"), **context},
+    )  # fmt: skip
+
+
+def zone_of(recipient: Recipient, contract: Contract) -> str:
+    """Whose clock their times are told by."""
+    if recipient.person_id:
+        zone: str = recipient.person.zone
+    elif recipient.side == "theirs" and contract.counterparty_id:
+        zone = contract.counterparty.zone
+    else:
+        zone = contract.entity.zone
+    return zone
