@@ -1,0 +1,33 @@
+"""The first page: what needs me today."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response
+
+from portal.clock import utc_now
+from portal.pages import guards
+from portal.pages.respond import leave, show
+from portal.services import home
+
+bp = Blueprint("home", __name__)
+
+
+@bp.get("/")
+def page() -> Response:
+    person = guards.signed_in()
+    if person is None:
+        return leave("/mine") if guards.signed_in_outside() else guards.ask_to_sign_in(particular=False)
+    if not person.is_staff:
+        return leave("/mine")
+    now = utc_now()
+    return show(
+        "home/show.html",
+        today=now.astimezone(ZoneInfo(person.zone)).date(),
+        now=now,
+        mine=home.waiting_for_me(person),
+        others=home.waiting_for_others(person),
+        stuck=home.stuck(person),
+        is_new=not home.has_contracts(),
+    )

@@ -1,0 +1,52 @@
+"""Settings of the whole installation: where each thing is set, and the keys it seals with."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from portal.clock import utc_now
+from portal.pages.guards import requires
+from portal.pages.respond import show
+from portal.services import audit_chains, installation, keys, readiness
+from portal.settings import describe
+
+bp = Blueprint("installation", __name__)
+
+
+@bp.get("/settings")
+@requires("installation.read")
+def page() -> Response:
+    now = utc_now()
+    return show(
+        "installation/show.html",
+        keys=keys.overview(now),
+        settings=describe(installation.current().settings),
+        reasons=readiness.reasons(now),
+        trail=None,
+        now=now,
+    )
+
+
+@bp.get("/settings/ca.pem")
+@requires("installation.read")
+def ca() -> Response:
+    """What others need to check our seals without us."""
+    answer = Response(installation.current().authority.bundle, mimetype="application/x-pem-file")
+    answer.headers["Content-Disposition"] = 'attachment; filename="countersign-ca.pem"'
+    return answer
+
+
+@bp.post("/settings/trail")
+@requires("installation.read")
+def check_trail() -> Response:
+    """Check every chain of the trail now."""
+    now = utc_now()
+    return show(
+        "installation/show.html",
+        keys=keys.overview(now),
+        settings=describe(installation.current().settings),
+        reasons=readiness.reasons(now),
+        trail=audit_chains.verify(),
+        trail_text=audit_chains.as_text,
+        now=now,
+    )

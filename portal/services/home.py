@@ -1,0 +1,250 @@
+"""What waits for me, what waits for others, what is stuck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from portal.i18n import gettext as _
+from portal.i18n import lazy
+from portal.models.base import Model
+from portal.models.contracts import Contract
+from portal.models.envelopes import Envelope, Recipient, Task
+from portal.models.notices import Notice
+from portal.models.parties import Counterparty, LegalEntity
+from portal.models.people import Person
+
+MOST_ROWS = 12
+OPEN = ("sent", "opened")
+TASKS = {
+    "paper": lazy("asked for paper"),
+    "wrong_number": lazy("says the telephone number is wrong"),
+    "not_for_me": lazy("says this is not for them"),
+    "new_phone": lazy("has a new phone and needs a new authenticator"),
+    "question": lazy("has a question"),
+    "consent_withdrawn": lazy("withdrew consent to electronic records"),
+    "unanswered": lazy("has not answered five reminders"),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the home page."""
+
+    title: str
+    reference: str
+    about: str
+    path: str
+    action: str = ""
+    since: datetime | None = None
+    word: str = ""
+    tone: str = "waiting"
+
+
+def company_name() -> str:
+    """The first of our legal entities; empty before there is one."""
+    row = LegalEntity.select(LegalEntity.name).order_by(LegalEntity.created_at).limit(1).tuples().first()
+    return str(row[0]) if row else ""
+
+
+def waiting_for_me(person: Person) -> list[Row]:
+    """My signature, requests on my contracts, and my drafts, the most pressing first."""
+    return (signatures_of(person) + tasks_of(person) + drafts_of(person))[:MOST_ROWS]
+
+
+def signatures_of(person: Person) -> list[Row]:
+    rows = (
+        Recipient.select(Recipient, Envelope, Contract, Counterparty)
+        .join(Envelope)
+        .join(Contract)
+        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .where(
+            (Recipient.person == person) & Recipient.status.in_(OPEN) & (Envelope.status == "sent")
+        )
+        .order_by(Recipient.asked_at)
+        .limit(MOST_ROWS)
+    )
+    return [
+        Row(
+            title=_("%(party)s: sign", party=party_name(r.envelope.contract)),
+            reference=r.envelope.contract.reference,
+            about=_("%(title)s. The link is in your mail.", title=r.envelope.contract.title),
+            path=f"/contracts/{r.envelope.contract.reference}",
+            since=r.asked_at,
+        )
+        for r in rows
+    ]
+
+
+def tasks_of(person: Person) -> list[Row]:
+    rows = (
+        Task.select(Task, Contract, Recipient)
+        .join(Contract)
+        .switch(Task)
+        .join(Recipient, peewee.JOIN.LEFT_OUTER)
+        .where((Contract.owner == person) & Task.done_at.is_null())
+        .order_by(Task.created_at)
+        .limit(MOST_ROWS)
+    )
+    return [
+        Row(
+            title=f"{task.recipient.name if task.recipient_id else party_name(task.contract)} "
+            f"{TASKS.get(task.kind, task.kind)}",
+            reference=task.contract.reference,
+            about=task.text or task.contract.title,
+            path=f"/contracts/{task.contract.reference}",
+            action=_("Answer"),
+            since=task.created_at,
+        )
+        for task in rows
+    ]
+
+
+def drafts_of(person: Person) -> list[Row]:
+    rows = (
+        Contract.select(Contract, Counterparty)
+        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .where((Contract.owner == person) & Contract.state.in_(("draft", "ready_to_sign", "negotiation")))
+        .order_by(Contract.updated_at.desc())
+        .limit(MOST_ROWS)
+    )
+    words = {
+        "draft": (_("finish the draft"), _("Continue")),
+        "ready_to_sign": (_("send it for signature"), _("Send")),
+        "negotiation": (_("answer the other side"), _("Open")),
+    }
+    return [
+        Row(
+            title=f"{party_name(contract)}: {words[contract.state][0]}",
+            reference=contract.reference,
+            about=contract.title,
+            path=f"/contracts/{contract.reference}",
+            action=words[contract.state][1],
+            since=contract.updated_at,
+        )
+        for contract in rows
+    ]
+
+
+def waiting_for_others(person: Person) -> list[Row]:
+    """People who have been asked to sign my contracts and have not."""
+    rows = (
+        Recipient.select(Recipient, Envelope, Contract, Counterparty)
+        .join(Envelope)
+        .join(Contract)
+        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .where(
+            (Contract.owner == person) & (Envelope.status == "sent") & Recipient.status.in_(OPEN)
+            & (Recipient.problem == "")
+        )
+        .order_by(Recipient.asked_at)
+        .limit(MOST_ROWS)
+    )  # fmt: skip
+    return [
+        Row(
+            title=party_name(r.envelope.contract),
+            reference=r.envelope.contract.reference,
+            about=(
+                _("%(name)s to approve", name=r.name)
+                if r.role == "approver"
+                else _("%(name)s to sign", name=r.name)
+            ),
+            path=f"/contracts/{r.envelope.contract.reference}",
+            since=r.asked_at,
+        )
+        for r in rows
+    ]
+
+
+def stuck(person: Person) -> list[Row]:
+    """Messages that could not be delivered, people with a problem, and seals that failed."""
+    return (undelivered(person) + seals_failed(person) + problems(person))[:MOST_ROWS]
+
+
+def undelivered(person: Person) -> list[Row]:
+    rows = (
+        Notice.select(Notice, Contract, Counterparty)
+        .join(Contract, on=(Notice.contract_id == Contract.id), attr="contract")
+        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .where((Contract.owner == person) & (Notice.status == "failed"))
+        .order_by(Notice.created_at.desc())
+        .limit(MOST_ROWS)
+    )
+    return [
+        Row(
+            title=party_name(n.contract),
+            reference=n.contract.reference,
+            about=_("Message to %(address)s: %(failure)s", address=n.address, failure=n.failure),
+            path=f"/contracts/{n.contract.reference}",
+            since=n.created_at,
+            word=_("Not delivered"),
+            tone="failed",
+        )
+        for n in rows
+    ]
+
+
+def seals_failed(person: Person) -> list[Row]:
+    rows = envelopes_of(person).where(Envelope.seal_status == "failed")
+    return [
+        Row(
+            title=party_name(envelope.contract),
+            reference=envelope.contract.reference,
+            about=_("Everyone has signed; the company seal could not be set yet."),
+            path=f"/contracts/{envelope.contract.reference}",
+            since=envelope.ended_at,
+            word=_("Seal failed"),
+            tone="failed",
+        )
+        for envelope in rows
+    ]
+
+
+def problems(person: Person) -> list[Row]:
+    words = {
+        "not_mine": _("The telephone number is not theirs."),
+        "undelivered": _("The mail did not arrive."),
+        "not_for_me": _("They say this is not for them."),
+    }
+    rows = (
+        Recipient.select(Recipient, Envelope, Contract, Counterparty)
+        .join(Envelope)
+        .join(Contract)
+        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .where((Contract.owner == person) & (Envelope.status == "sent") & (Recipient.problem != ""))
+        .limit(MOST_ROWS)
+    )
+    return [
+        Row(
+            title=f"{party_name(r.envelope.contract)}: {r.name}",
+            reference=r.envelope.contract.reference,
+            about=words.get(r.problem, r.problem),
+            path=f"/contracts/{r.envelope.contract.reference}",
+            word=_("Needs you"),
+            tone="failed",
+        )
+        for r in rows
+    ]
+
+
+def envelopes_of(person: Person) -> Any:
+    return (
+        Envelope.select(Envelope, Contract, Counterparty)
+        .join(Contract)
+        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .where(Contract.owner == person)
+        .limit(MOST_ROWS)
+    )
+
+
+def party_name(contract: Contract) -> str:
+    party: Model | None = contract.counterparty
+    return str(party.name) if party is not None else str(contract.title)  # type: ignore[attr-defined]
+
+
+def has_contracts() -> bool:
+    """Whether any contract exists yet; a fresh installation shows what to do first instead."""
+    return bool(Contract.select(Contract.id).limit(1).exists())

@@ -1,0 +1,79 @@
+"""The local mailbox of a sample installation: every message as its recipient would see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyotp
+
+from portal.errors import NotFound
+from portal.models.envelopes import OutsideFactor
+from portal.models.notices import Notice
+from portal.models.people import Person
+from portal.services import installation, notices
+
+MOST_MESSAGES = 200
+
+
+@dataclass(frozen=True)
+class Code:
+    """What an authenticator app of somebody shows right now."""
+
+    name: str
+    email: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Message:
+    notice: Notice
+    text: str
+    html: str
+
+
+def messages() -> list[Notice]:
+    """The newest messages, mails and texts alike."""
+    return list(Notice.select().order_by(Notice.created_at.desc(), Notice.id.desc()).limit(MOST_MESSAGES))
+
+
+def message(notice_id: str) -> Message:
+    """One message with its text. Raises NotFound."""
+    notice = Notice.get_or_none(Notice.id == notice_id)
+    if notice is None:
+        raise NotFound
+    text, html = notices.read(notice)
+    return Message(notice, text, html)
+
+
+def codes(now: datetime) -> list[Code]:
+    """The present code of each sample person's app and of each outside signer's."""
+    box = installation.current().box
+    people: list[Any] = list(
+        Person.select().where(Person.is_sample & Person.totp_secret.is_null(False)).order_by(Person.name)
+    )
+    outside = OutsideFactor.select().where(OutsideFactor.ended_at.is_null()).order_by(OutsideFactor.email)
+    return [Code(p.name, p.email, pyotp.TOTP(box.open(p.totp_secret)).at(now)) for p in people] + [
+        Code(f.email, f.email, pyotp.TOTP(box.open(f.secret)).at(now)) for f in outside
+    ]
+
+
+def sample_people() -> list[Person]:
+    """People of the sample who can be signed in by one press."""
+    return list(
+        Person.select()
+        .where(Person.is_sample & Person.disabled_at.is_null() & Person.counterparty_id.is_null())
+        .order_by(Person.created_at, Person.id)
+    )
+
+
+def sample_person(person_id: str) -> Person:
+    """Somebody to sign in without a password. Raises NotFound for anybody not made by the sample."""
+    found = Person.get_or_none(
+        (Person.id == person_id) & Person.is_sample & Person.disabled_at.is_null()
+        & Person.counterparty_id.is_null()
+    )  # fmt: skip
+    if found is None:
+        raise NotFound
+    return found

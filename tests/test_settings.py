@@ -1,0 +1,77 @@
+"""Settings: every fault at once, secrets masked, keys private and made only when asked for."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from portal.settings import SETTINGS, BadSettings, describe, is_loopback, masked_url, read
+
+
+def test_defaults_need_no_setting(tmp_path):
+    made = read({"COUNTERSIGN_DATA_DIR": str(tmp_path)})
+
+    assert made.database_url == f"sqlite:///{tmp_path}/countersign.db"
+    assert made.uses_mailbox
+    assert made.encryption_keys == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_first_start_makes_private_keys_and_keeps_them(tmp_path):
+    first = read({"COUNTERSIGN_DATA_DIR": str(tmp_path)}, create_keys=True)
+    second = read({"COUNTERSIGN_DATA_DIR": str(tmp_path)}, create_keys=True)
+
+    assert first.encryption_keys == second.encryption_keys
+    assert first.secret_key == second.secret_key
+    for path in (tmp_path / "keys").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_every_fault_is_named_at_once(tmp_path):
+    with pytest.raises(BadSettings) as refused:
+        read(
+            {
+                "COUNTERSIGN_DATA_DIR": str(tmp_path),
+                "COUNTERSIGN_MAIL_URL": "http://x",
+                "COUNTERSIGN_BASE_URL": "https://x.example/path",
+                "COUNTERSIGN_SECRET_KEY": "short",
+                "COUNTERSIGN_SEAL_P12": str(tmp_path / "absent.p12"),
+            }
+        )
+
+    for name in ("MAIL_URL", "BASE_URL", "SECRET_KEY", "SEAL_P12"):
+        assert name in str(refused.value)
+
+
+def test_shown_settings_hide_every_secret(tmp_path):
+    made = read(
+        {
+            "COUNTERSIGN_DATA_DIR": str(tmp_path),
+            "COUNTERSIGN_DATABASE_URL": "postgresql://user:hunter2@db.example/portal",
+            "COUNTERSIGN_MAIL_URL": "smtp://me:hunter3@mail.example:587",
+            "COUNTERSIGN_SECRET_KEY": "hunter4" * 8,
+        },
+        create_keys=True,
+    )
+
+    shown = str(describe(made)) + repr(made)
+
+    for number in (2, 3, 4):
+        assert f"hunter{number}" not in str(describe(made))
+    assert "hunter4" not in shown
+    assert len(describe(made)) == len(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("[::1]", True),
+     ("127.0.0.1.evil.example", False), ("0.0.0.0", False), ("10.0.0.1", False), ("", False)],
+)  # fmt: skip
+def test_loopback_is_only_this_machine(host, local):
+    assert is_loopback(host) is local
+
+
+def test_a_masked_address_keeps_what_is_not_secret():
+    assert masked_url("smtp://me:pw@mail.example:587") == "smtp://(hidden)@mail.example:587"
+    assert masked_url("mailbox:") == "mailbox:"
