@@ -1,0 +1,136 @@
+"""A real browser on a real portal: Debian's Chromium, driven as a person would, found by label and role.
+
+Each page of a walk is checked as it appears: no axe violation, no console message, no request
+beyond the portal, nothing that scrolls sideways.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import skip_or_fail
+from tests.processes import Tree, running, until
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WIDTHS = {"wide": (1280, 900), "narrow": (360, 780)}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        skip_or_fail("no browser: install Debian's chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    """A sample portal of this test process's own, worker included."""
+    with running(tmp_path_factory.mktemp("sample"), "demo", "--keep") as tree:
+        until(tree.jobs_worker)
+        yield tree
+
+
+class Walker:
+    """One person's browser. `page` is Playwright's; `check()` judges what is shown right now."""
+
+    def __init__(self, context: Any, base: str, scripted: bool) -> None:
+        self.context = context
+        self.base = base
+        self.scripted = scripted
+        self.troubles: list[str] = []
+        self.steps = 0
+        self.page = context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.page.on("console", self.on_console)
+        self.page.on("pageerror", lambda error: self.troubles.append(f"script error: {error}"))
+        context.on("request", self.on_request)
+
+    def on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning") and "status of 4" not in message.text:
+            self.troubles.append(f"console: {message.text}")
+
+    def on_request(self, request: Any) -> None:
+        if not request.url.startswith((self.base, "data:", "blob:", "about:")):
+            self.troubles.append(f"request beyond the portal: {request.url}")
+
+    def open(self, path: str) -> Any:
+        self.page.goto(path if path.startswith("http") else self.base + path)
+        self.check()
+        return self.page
+
+    def press(self, name: str, role: str = "button", **options: Any) -> Any:
+        """Press a button or link by its visible name, then judge the page it leads to."""
+        self.steps += 1
+        self.page.get_by_role(role, name=name, **options).first.click()
+        self.settle()
+        self.check()
+        return self.page
+
+    def settle(self) -> None:
+        self.page.wait_for_load_state("load")
+        if self.scripted:
+            self.page.wait_for_function("!document.querySelector('.htmx-request')")
+
+    def fill(self, label: str, value: str, **options: Any) -> None:
+        self.steps += 1
+        self.page.get_by_label(label, **options).first.fill(value)
+
+    def check(self) -> None:
+        """No violation, no console message, no outside request, no sideways scrolling."""
+        wide = self.page.evaluate(
+            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        ) if self.scripted else 0  # fmt: skip
+        assert wide <= 1, f"{self.page.url} scrolls sideways by {wide} px"
+        if self.scripted:
+            self.check_axe()
+        assert not self.troubles, f"{self.page.url}: {self.troubles}"
+
+    def check_axe(self) -> None:
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page).response["violations"]
+        assert not found, f"{self.page.url}: " + "; ".join(
+            f"{v['id']} at {[n['target'] for n in v['nodes']][:3]}: {v['nodes'][0].get('failureSummary', '')}"
+            for v in found
+        )
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture
+def walkers(chromium: Any, sample: Tree) -> Iterator[Callable[..., Walker]]:
+    """Makes browsers: `walkers(scripted=False, width="narrow", language="fr", dark=True)`."""
+    made: list[Walker] = []
+
+    def make(
+        *, scripted: bool = True, width: str = "wide", language: str = "en", dark: bool = False
+    ) -> Walker:
+        size = WIDTHS[width]
+        context = chromium.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            java_script_enabled=scripted,
+            locale={"en": "en-GB", "fr": "fr-FR"}[language],
+            color_scheme="dark" if dark else "light",
+            has_touch=width == "narrow",
+        )
+        walker = Walker(context, sample.address, scripted)
+        made.append(walker)
+        return walker
+
+    yield make
+    for walker in made:
+        walker.close()
