@@ -120,6 +120,6 @@ def transaction() -> Iterator[None]:
         yield
 
 
-def lock_row(query: peewee.ModelSelect) -> peewee.ModelSelect:
+def lock_row(query: Any) -> Any:
     """The query with its rows locked until the transaction ends (SQLite has the whole file)."""
     return query if is_sqlite() else query.for_update()

@@ -75,8 +75,8 @@ def roles_of(person: Person) -> frozenset[str]:
     """The person's roles; read once per loaded person. Always empty for people of a counterparty."""
     known: frozenset[str] | None = person.__dict__.get("role_names")
     if known is None:
-        rows = PersonRole.select(PersonRole.role).where(PersonRole.person == person).tuples()
-        known = remember_roles(person, (role for (role,) in rows))
+        rows = PersonRole.select().where(PersonRole.person == person)
+        known = remember_roles(person, (row.role for row in rows))
     return known
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import peewee
 
+from portal.errors import NotFound
 from portal.models.base import lock_row, transaction
 from portal.models.people import Person, PersonRole, Session
 from portal.services import audit, permissions
@@ -145,8 +146,15 @@ def complete(session: Session, *, now: datetime) -> str:
         token = renew(
             session, now=now, stage=FULL, expires_at=now + ABSOLUTE, stepped_up_at=now, created_at=now
         )
-        note_opened(session.person, now, session.address, session.user_agent)
+        note_opened(holder(session), now, session.address, session.user_agent)
     return token
+
+
+def holder(session: Session) -> Person:
+    """The person of a session with an account. Raises NotFound for others."""
+    if session.person is None:
+        raise NotFound()
+    return session.person
 
 
 def step_up(session: Session, *, now: datetime) -> str:
