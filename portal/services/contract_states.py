@@ -231,7 +231,7 @@ def roles_of(contract: Contract, by: audit.Actor) -> list[str]:
     person = Person.get_or_none(Person.id == by.id)
     if person is None:
         return []
-    author = ["author"] if permissions.may_edit(person, contract.owner_id) else []
+    author = ["author"] if permissions.may_edit(person, contract.owner_id) else []  # type: ignore[attr-defined]
     return author + sorted(permissions.roles_of(person))
 
 
