@@ -82,7 +82,7 @@ def lock(envelope_id: str) -> Envelope:
     On PostgreSQL the lock lets others refer to the row: two who sign at once each insert an act,
     which refers to it, before either may move it.
     """
-    query = Envelope.select().where(Envelope.id == envelope_id)
+    query: Any = Envelope.select().where(Envelope.id == envelope_id)
     envelope: Envelope | None = (query if is_sqlite() else query.for_update("FOR NO KEY UPDATE")).first()
     if envelope is None:
         raise NotFound(_("There is no such signing request."))
@@ -115,7 +115,7 @@ def send(
             contract, "signing", by=by, now=now, sha256=document.sha256, facts={"document": document.id}
         )
         envelope: Envelope = Envelope.create(
-            contract=contract, revision=document.revision_id, document=document, provider=provider,
+            contract=contract, revision=document.revision, document=document, provider=provider,
             message=message, sender=sender_of(contract, by), created_at=now, expires_at=expires_at,
         )  # fmt: skip
         for person in people:
@@ -356,12 +356,12 @@ def ask_next(envelope: Envelope, now: datetime) -> None:
             if writes:
                 signing_mails.ask(recipient, envelope, now)
     names = ", ".join(r.name for r in group)
-    Contract.update(waiting_for=names).where(Contract.id == envelope.contract_id).execute()
+    Contract.update(waiting_for=names).where(Contract.id == envelope.contract.id).execute()
 
 
 def back_to(state: str, envelope: Envelope, by: Actor, now: datetime, reason: str) -> None:
     """The contract leaves signing; acts of this round stay in the trail but bind nobody."""
-    contract = Contract.get_by_id(envelope.contract_id)
+    contract = Contract.get_by_id(envelope.contract.id)
     contract_states.become(contract, state, by=by, now=now, reason=reason, sha256=envelope.document.sha256)
 
 
@@ -376,7 +376,7 @@ def one(envelope: Envelope, key: str) -> Recipient:
 
 def record(act: str, envelope: Envelope, by: Actor, now: datetime, *, reason: str = "", **facts: Any) -> None:
     audit.append(
-        act, ("envelope", envelope.id), chain=envelope.contract_id, by=by, now=now, facts=facts,
+        act, ("envelope", envelope.id), chain=envelope.contract.id, by=by, now=now, facts=facts,
         personal={"reason": reason},
     )  # fmt: skip
 
@@ -392,7 +392,7 @@ def record_of(
     **facts: Any,
 ) -> None:
     audit.append(
-        act, ("recipient", recipient.id), chain=envelope.contract_id, by=by, now=now,
+        act, ("recipient", recipient.id), chain=envelope.contract.id, by=by, now=now,
         facts={"envelope": envelope.id, "key": recipient.key, "role": recipient.role, **facts},
         personal={"name": recipient.name, "email": recipient.email, "reason": reason},
     )  # fmt: skip
@@ -423,4 +423,4 @@ def expire(payload: dict[str, Any], context: jobs.Context) -> None:
 
 def acts_of(envelope: Envelope) -> list[Act]:
     """What was done, in time order."""
-    return list(Act.select().where(Act.envelope == envelope).order_by(Act.at, Act.id))
+    return list(Act.select().where(Act.envelope == envelope).order_by(Act.at))

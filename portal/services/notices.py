@@ -52,7 +52,8 @@ def queue(
     """Write one message and the job that delivers it, inside the caller's transaction.
 
     Templates get `context`, and always: name, url (makes an address absolute), company (name,
-    address, logo_url), and with a contract reference, title and has_phi. `attachments` are document ids; with PHI none is taken.
+    address, logo_url), and with a contract reference, title and has_phi. `attachments` are document
+    ids; with PHI none is taken.
     """
     said = words(name, context or {}, contract)
     render = rendering.mail if channel == "mail" else rendering.sms

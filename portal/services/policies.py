@@ -101,7 +101,7 @@ def facts_of(contract: Contract) -> dict[str, Any]:
         "end_on": contract.end_on,
         "phi": contract.has_phi,
         "flags": set(contract.flags),
-        "liability": money.liability(terms) if terms else None,  # type: ignore[arg-type]
+        "liability": money.liability(terms) if terms else None,
         "is_support": contract.kind == "support",
     }
 

@@ -43,12 +43,10 @@ def checked_people(
 ) -> list[dict[str, Any]]:
     """The people of the contract's list. Raises Invalid, by `recipient-<key>`, for what would stop them."""
     people = list(contract.recipients)
-    reasons = {
-        **gaps(people, document),
-        **{f"recipient-{k}": r for k, r in blocks(contract, people, provider).items()},
-    }
-    for key, reason in signatory_gaps(contract, people, now).items():
-        reasons.setdefault(f"recipient-{key}", reason)
+    reasons = gaps(people, document)
+    for found in (blocks(contract, people, provider), signatory_gaps(contract, people, now)):
+        for key, reason in found.items():
+            reasons.setdefault(f"recipient-{key}", reason)
     if reasons:
         raise Invalid(reasons)
     return people

@@ -126,9 +126,9 @@ def to_person(person: Person, kind: str, envelope: Envelope, now: datetime, **co
 
 def zone_of(recipient: Recipient, contract: Contract) -> str:
     """Whose clock their times are told by."""
-    if recipient.person_id:
+    if recipient.person is not None:
         zone: str = recipient.person.zone
-    elif recipient.side == "theirs" and contract.counterparty_id:
+    elif recipient.side == "theirs" and contract.counterparty is not None:
         zone = contract.counterparty.zone
     else:
         zone = contract.entity.zone
