@@ -24,7 +24,7 @@ def scope(terms: Terms) -> list[str]:
     if parts["third_party"]:
         lines.append(_("Third-party software: %(names)s.", names=_dependencies(parts["third_party"])))
     if parts["exclusions"]:
-        texts = "; ".join(words.text(row["text"]) for row in parts["exclusions"])
+        texts = words.parted(words.text(row["text"]) for row in parts["exclusions"])
         lines.append(_("Not covered: %(texts)s.", texts=texts))
     return lines
 
@@ -123,7 +123,7 @@ def liability(terms: Terms) -> list[str]:
     commercial = terms["commercial"]
     lines = [liability_line(terms)]
     if commercial["liability_cap"] is not None and commercial["carve_outs"]:
-        texts = "; ".join(words.text(row["text"]) for row in commercial["carve_outs"])
+        texts = words.parted(words.text(row["text"]) for row in commercial["carve_outs"])
         lines.append(_("There is no limit for: %(texts)s.", texts=texts))
     return lines
 

@@ -99,7 +99,7 @@ def _graded(terms: Terms) -> list[str]:
             )
             for tier in terms["uptime"]["tiers"]
         ]
-        lines.append(_("Of the fee, by uptime: %(steps)s.", steps="; ".join(steps)))
+        lines.append(_("Of the fee, by uptime: %(steps)s.", steps=words.parted(steps)))
     return lines + [_missed(row) for row in terms["credits"]["breaches"]]
 
 

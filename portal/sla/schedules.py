@@ -118,14 +118,14 @@ def scope(terms: Terms) -> Schedule:
 
 def hours(terms: Terms) -> Schedule:
     made = Schedule("B", _("Schedule B: Hours and calendars"))
-    calendars = Table("calendars", "", [_("Calendar"), _("Open"), _("Time zone")])
+    calendars = Table("calendars", "", [_("Calendar"), _("Opening hours"), _("Time zone")])
     for name, calendar in terms["calendars"].items():
         cells = [words.text(calendar["label"]), words.week(calendar), calendar["tz"] or ""]
         calendars.rows.append((name, cells))
     made.show(calendars)
     for name, calendar in terms["calendars"].items():
         caption = _("%(label)s: holidays and other hours", label=words.text(calendar["label"]))
-        table = Table(f"overrides-{name}", caption, [_("Date"), _("Occasion"), _("Open")])
+        table = Table(f"overrides-{name}", caption, [_("Date"), _("Occasion"), _("Opening hours")])
         for override in calendar["overrides"]:
             table.rows.append((_dates(override), _override(override)))
         made.show(table)
@@ -217,7 +217,7 @@ def changes(terms: Terms) -> Schedule:
     for freeze in rules["freezes"]:
         dates = [words.day(freeze["from"]), words.day(freeze["to"])]
         freezes.rows.append((freeze["key"], [words.text(freeze["label"]), *dates]))
-    duties = Table("testing", _("Tests"), [_("When"), _("By"), _("What")])
+    duties = Table("testing", _("Tests"), [_("When"), _("Done by"), _("What")])
     stages = {"before": _("before the release"), "after": _("after the release")}
     for duty in rules["testing"]:
         cells = [stages[duty["stage"]], words.by_side(duty["by"]), words.text(duty["text"])]
@@ -240,7 +240,7 @@ def _approval(terms: Terms) -> list[str]:
 
 def escalation(terms: Terms) -> Schedule:
     made = Schedule("F", _("Schedule F: Escalation and executive review"))
-    table = Table("steps", "", [_("When"), _("Who"), _("Side"), _("Contact"), _("Answers within")])
+    table = Table("steps", "", [_("When"), _("Who"), _("Party"), _("Contact"), _("Answers within")])
     for step in terms["escalation"]:
         who, contact = words.text(step["role"]), step["contact"] or "–"
         answer = _target(terms, step["response"])

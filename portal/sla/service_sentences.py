@@ -64,7 +64,7 @@ def pause_line(terms: Terms) -> str:
     reasons = [words.text(reason["label"]) for reason in terms["clocks"]["pause_reasons"]]
     if not reasons:
         return _("Nothing stops the resolution clock.")
-    return _("The resolution clock stops only while: %(reasons)s.", reasons="; ".join(reasons))
+    return _("The resolution clock stops only while: %(reasons)s.", reasons=words.parted(reasons))
 
 
 def reopening_line(terms: Terms) -> str:
@@ -225,7 +225,7 @@ def review(terms: Terms) -> list[str]:
     triggers = review_triggers(terms)
     if not triggers:
         return []
-    lines = [_("Held after: %(triggers)s.", triggers="; ".join(triggers))]
+    lines = [_("Held after: %(triggers)s.", triggers=words.parted(triggers))]
     due = terms["executive_review"]["due"]
     if due:
         lines.append(_("Within %(length)s.", length=words.counted(due, terms)))

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, cast
 
-from portal.i18n import LANGUAGES, format_date, format_number, format_percent, ngettext, use
+from portal.i18n import LANGUAGES, NARROW_NO_BREAK, format_date, format_number, format_percent, ngettext, use
 from portal.i18n import current as current_language
 from portal.i18n import gettext as _
 from portal.sla.terms import UNITS, WEEKDAYS, Calendar, Target, Terms, Text
@@ -40,6 +40,12 @@ def listed(parts: Iterable[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return _("%(first)s and %(last)s", first=", ".join(words[:-1]), last=words[-1])
+
+
+def parted(parts: Iterable[str]) -> str:
+    """`a; b; c`, with the space French puts before the sign."""
+    sign = f"{NARROW_NO_BREAK}; " if current_language() == "fr" else "; "
+    return sign.join(parts)
 
 
 def percent(figure: str) -> str:
@@ -170,7 +176,7 @@ def week(calendar: Calendar) -> str:
         names = list(group)
         if open_hours:
             parts.append(f"{_span(names)} {open_hours}")
-    return "; ".join(parts)
+    return parted(parts)
 
 
 def windows(opening: Iterable[list[str]]) -> str:
