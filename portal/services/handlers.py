@@ -10,6 +10,7 @@ MODULES = (
     "portal.services.notices",
     "portal.services.reminders",
     "portal.services.sealing",
+    "portal.services.sending",
 )
 
 
