@@ -13,7 +13,8 @@
     const result = pad.querySelector("input");
     const preview = document.querySelector("[data-signature]");
     const typed = document.getElementById(pad.dataset.drawing);
-    const strokes = [];
+    const strokes = result.value.split("M").slice(1)
+      .map((stroke) => stroke.split("L").map((point) => point.split(" ").map(Number)));
 
     const path = () => strokes.map((points) => "M" + points.map((p) => p.join(" ")).join("L")).join("");
     const place = (event) => {
