@@ -17,10 +17,11 @@ import json
 import re
 import threading
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ from portal.documents.layouts import CertificateData, ContractLayout, SignatureP
 TEMPLATES = Path(__file__).with_name("typst")
 NOWHERE = "/nonexistent"  # where packages are looked for: there are none
 PAGE_HEIGHT = 841.89
-MOST_SIGNATURES_ON_A_PAGE = 8
 
 ARCHIVE = ("a-3a", "ua-1")  # tagged, for people and for the archive
 PART = ("a-3b",)  # to be taken into another PDF, whose tags it must not meet
 
-MOST_MISSING = 40
+FEW_TRIES, MOST_TRIES = 3, 60
+FOREIGN = {"Lo", "Lm", "Mn", "Mc", "So"}  # letters without case, their marks, pictures
 MISSING_GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed', re.DOTALL)
 CODE_POINT = re.compile(r"\\u\{([0-9a-f]+)\}")
 TURNS_TEXT_AROUND = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -44,6 +45,7 @@ PICTURES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg"}
 PATH = re.compile(r"\s*M[MLQCZ\d\s,.-]*")
 SEGMENT = re.compile(r"([MLQCZ])([^MLQCZ]*)")
 POINTS_OF = {"M": 1, "L": 1, "Q": 2, "C": 3, "Z": 0}
+SAMPLES = 8  # of a curve, to find its bounds
 LONGEST_PATH = 60_000
 FAREST = 100_000
 
@@ -87,10 +89,7 @@ def contract_pdf(layout: ContractLayout, *, pool: children.Pool | None = None) -
 
 
 def signature_page(layout: SignaturePageLayout, *, pool: children.Pool | None = None) -> Rendered:
-    """One page to sign on, for `intake.append_pages` to put behind an upload. As `contract_pdf`.
-
-    Refuses more signatures than fit with "too_many_signatures".
-    """
+    """A page to sign on (more if many sign), for `intake.append_pages`. As `contract_pdf`."""
     return _rendered(_child(pool, "render_signature_page", layout))
 
 
@@ -138,10 +137,7 @@ def contract_task(values: dict[str, Any], files: dict[str, bytes]) -> tuple[dict
 def signature_page_task(
     values: dict[str, Any], files: dict[str, bytes]
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    found, made = _placed("signature_page", values, values["frozen_at"])
-    if found["pages"] > 1:
-        raise Refused("too_many_signatures", most=MOST_SIGNATURES_ON_A_PAGE)
-    return found, made
+    return _placed("signature_page", values, values["frozen_at"])
 
 
 def certificate_task(
@@ -229,7 +225,7 @@ def _compile(
     compiler = _compiler(template)
     tagged = any(name.endswith("a") or name.startswith("ua") for name in standards)
     with _compiling:
-        for tries in range(MOST_MISSING + 2):
+        for tries in range(MOST_TRIES):
             try:
                 pdf: bytes = compiler.compile(
                     format="pdf",
@@ -249,14 +245,14 @@ def _without_missing(text: str, error: Exception, spare: bool, tries: int) -> st
     """The JSON text with the character that has no glyph spelled out. Raises unless that is the matter."""
     found = MISSING_GLYPH.search(str(error))
     if not found:
-        if "decode" in str(error) or "image" in str(error):
+        if any(word in str(error) for word in ("decode", "image", "SVG")):
             raise Refused("bad_picture") from error
         raise error
     missing = CODE_POINT.sub(lambda code: chr(int(code[1], 16)), found[1])
     if not spare:
         raise Refused("no_glyph", characters=missing) from error
-    if missing not in text or tries > MOST_MISSING:
-        missing = "".join(sorted({letter for letter in text if ord(letter) > 0x24F}))
+    if missing not in text or tries == FEW_TRIES:
+        missing = "".join({letter for letter in text if unicodedata.category(letter) in FOREIGN})
     return text.translate({ord(letter): f"[U+{ord(letter):04X}]" for letter in missing})
 
 
@@ -287,7 +283,7 @@ def _picture(logo: Mapping[str, str]) -> dict[str, Any]:
 
 
 Point = tuple[float, float]
-Step = list[str | Point]
+Step = tuple[str, *tuple[Point, ...]]
 
 
 def path_steps(path: str) -> tuple[list[Step], tuple[float, float, float, float]]:
@@ -298,12 +294,28 @@ def path_steps(path: str) -> tuple[list[Step], tuple[float, float, float, float]
     if len(path) > LONGEST_PATH or not PATH.fullmatch(path):
         raise Refused("bad_drawing")
     steps = [step for letter, numbers in SEGMENT.findall(path) for step in _steps(letter, numbers)]
-    points = [point for step in steps for point in step[1:] if not isinstance(point, str)]
-    if len(points) < 2 or any(abs(number) > FAREST for point in points for number in point):
+    numbers = [number for _letter, *points in steps for point in points for number in point]
+    if len(numbers) < 4 or any(abs(number) > FAREST for number in numbers):
         raise Refused("bad_drawing")
-    across, down = zip(*points, strict=True)
+    across, down = zip(*_along(steps), strict=True)
     wide, high = max(across) - min(across), max(down) - min(down)
     return steps, (min(across), min(down), max(wide, 1), max(high, 1))
+
+
+def _along(steps: list[Step]) -> Iterator[Point]:
+    """Points on the line, close enough together to know how far it reaches."""
+    last = (0.0, 0.0)
+    for _letter, *points in steps:
+        through = [last, *points] if len(points) > 1 else points
+        for part in range(1, SAMPLES + 1):
+            between = through
+            while len(between) > 1:  # de Casteljau
+                between = [
+                    (a[0] + (b[0] - a[0]) * part / SAMPLES, a[1] + (b[1] - a[1]) * part / SAMPLES)
+                    for a, b in pairwise(between)
+                ]
+            yield from between
+        last = points[-1] if points else last
 
 
 def _steps(letter: str, written: str) -> list[Step]:
@@ -316,5 +328,5 @@ def _steps(letter: str, written: str) -> list[Step]:
     if len(numbers) % 2 or (len(points) % each if each else points):
         raise Refused("bad_drawing")
     if not each:
-        return [[letter]]
-    return [[letter, *points[at : at + each]] for at in range(0, len(points), each)]
+        return [(letter,)]
+    return [(letter, *points[at : at + each]) for at in range(0, len(points), each)]

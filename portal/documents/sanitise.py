@@ -182,7 +182,7 @@ def _signer(signature: Dictionary) -> str:
     if isinstance(signature.get("/Name"), pikepdf.String):
         return str(signature.Name)
     try:
-        certificates = pkcs7.load_der_pkcs7_certificates(bytes(signature.Contents).rstrip(b"\0"))
+        certificates = pkcs7.load_der_pkcs7_certificates(_unpadded(bytes(signature.Contents)))
     except (ValueError, TypeError):
         return ""
     issuers = {certificate.issuer for certificate in certificates}
@@ -195,3 +195,11 @@ def _signer(signature: Dictionary) -> str:
         for name in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     ]
     return str(names[0]) if names else ""
+
+
+def _unpadded(der: bytes) -> bytes:
+    """A DER value without the zeros that fill the rest of its place."""
+    if len(der) < 2 or der[1] <= 0x80:
+        return der
+    head = 2 + (der[1] & 0x7F)
+    return der[: head + int.from_bytes(der[2:head])]

@@ -106,8 +106,8 @@ def _annotations(pdf: pikepdf.Pdf, page: Any, filespec: Any) -> list[Dictionary]
         note("FileAttachment", 440, FS=filespec, Contents=String("open me")),
         note("RichMedia", 420, RichMediaContent=Dictionary(Assets=Dictionary())),
         note("Screen", 400, A=Dictionary(S=Name.Rendition, JS=String("play"))),
-        note("Widget", 380, FT=Name.Tx, T=String("who"), V=String("Filled in by hand"), DA=String("/F1 12 Tf 0 g"),
-             AA=Dictionary(K=script("key"))),
+        note("Widget", 380, FT=Name.Tx, T=String("who"), V=String("Filled in by hand"),
+             DA=String("/F1 12 Tf 0 g"), AA=Dictionary(K=script("key"))),
         note("Widget", 360, FT=Name.Btn, Ff=65536, T=String("send"), A=script("button")),
     ]  # fmt: skip
 
