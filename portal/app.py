@@ -174,7 +174,8 @@ def answer_errors(app: Flask) -> None:
     @app.errorhandler(CSRFError)
     def stale_form(error: CSRFError) -> tuple[str, int]:
         words = i18n.gettext(
-            "This form is too old or did not come from this site. Load the page again and repeat what you did."
+            "This form is too old or did not come from this site. "
+            "Load the page again and repeat what you did."
         )
         return problem(400, words), 400
 
@@ -202,7 +203,3 @@ def problem(status: int, message: str) -> str:
     if request.headers.get("HX-Request"):
         return render_template("_problem.html", **context, title=i18n.gettext("This did not work"))
     return render_template("error.html", **context)
-
-
-
-

@@ -171,7 +171,11 @@ def do_people_add(arguments: argparse.Namespace) -> int:
 
     settings = open_prepared()
     link = people.invite_from_command(
-        arguments.email, name=arguments.name, roles=arguments.role, base_url=base_address(settings), now=utc_now()
+        arguments.email,
+        name=arguments.name,
+        roles=arguments.role,
+        base_url=base_address(settings),
+        now=utc_now(),
     )
     say(arguments, {"email": arguments.email, "link": link}, link)
     return 0
@@ -255,7 +259,11 @@ def do_audit_export(arguments: argparse.Namespace) -> int:
 
     need_existing()
     count = audit_chains.export(arguments.file)
-    say(arguments, {"file": str(arguments.file), "events": count}, f"{count} events written to {arguments.file}")
+    say(
+        arguments,
+        {"file": str(arguments.file), "events": count},
+        f"{count} events written to {arguments.file}",
+    )
     return 0
 
 

@@ -61,5 +61,3 @@ def failure(error: BaseException) -> None:
 def request_fields() -> dict[str, Any]:
     rule = request.url_rule.rule if request.url_rule else "(no such address)"
     return {"request_id": g.get("request_id", ""), "method": request.method, "address": rule}
-
-

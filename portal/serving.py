@@ -72,7 +72,8 @@ def only_start(settings: Settings) -> Iterator[None]:
         except OSError as error:
             lock.seek(0)
             raise CannotStart(
-                f"Countersign already runs on {settings.data_dir} (process {lock.read().strip() or 'unknown'}): "
+                f"Countersign already runs on {settings.data_dir} "
+                f"(process {lock.read().strip() or 'unknown'}): "
                 f"stop it first, or set COUNTERSIGN_DATA_DIR to another folder."
             ) from error
         os.set_inheritable(lock.fileno(), False)

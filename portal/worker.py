@@ -51,7 +51,9 @@ def loop(owner: str, clock: Callable[[], datetime], stopping: threading.Event) -
                 stopping.wait(IDLE_S)
                 continue
             done = jobs.run(job, clock)
-            logs.event("job.done" if done else "job.put_back", kind=job.kind, job=job.id, attempt=job.attempts)
+            logs.event(
+                "job.done" if done else "job.put_back", kind=job.kind, job=job.id, attempt=job.attempts
+            )
         except peewee.PeeweeException as error:
             logs.failure(error)
             base.db.close()

@@ -79,7 +79,10 @@ class Tree:
         return found
 
     def jobs_worker(self) -> int | None:
-        return next((pid for pid in self.pids() if "work" in arguments_of(pid) and "--parent" in arguments_of(pid)), None)
+        return next(
+            (pid for pid in self.pids() if "work" in arguments_of(pid) and "--parent" in arguments_of(pid)),
+            None,
+        )
 
     def orphans(self) -> set[int]:
         return {pid for pid in self.seen if alive(pid)}

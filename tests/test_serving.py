@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_a_real_installation_starts_empty_and_ready(tree):
 
 def test_a_second_start_on_the_same_data_is_one_clear_sentence(tree):
     data_dir = next(
-        value for value in open(f"/proc/{tree.process.pid}/environ").read().split("\0")
+        value for value in Path(f"/proc/{tree.process.pid}/environ").read_text().split("\0")
         if value.startswith("COUNTERSIGN_DATA_DIR=")
     ).partition("=")[2]  # fmt: skip
 

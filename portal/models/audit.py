@@ -8,6 +8,7 @@ from portal.models.base import JsonField, Model, UtcField
 
 
 class AuditEvent(Model):
+    id = peewee.AutoField()
     chain = peewee.TextField()  # a contract id, or "installation"
     number = peewee.IntegerField()
     act = peewee.TextField()

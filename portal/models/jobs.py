@@ -8,6 +8,7 @@ from portal.models.base import JsonField, Model, UtcField
 
 
 class Job(Model):
+    id = peewee.AutoField()
     kind = peewee.TextField()
     payload = JsonField(default=dict)  # ids only
     key = peewee.TextField(null=True, unique=True)  # against doubles

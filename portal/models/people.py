@@ -76,6 +76,7 @@ class Session(Model):
 class Attempt(Model):
     """One checked or refused try, counted by limits. `scope` names the limit, `subject` whom it protects."""
 
+    id = peewee.AutoField()
     scope = peewee.TextField()
     subject = peewee.TextField()
     source = peewee.TextField(default="")

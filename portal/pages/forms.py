@@ -94,7 +94,9 @@ class Form:
         try:
             number = Decimal(plain_decimal(typed, current()))
         except InvalidOperation:
-            self.refuse(name, _("Write a number, such as %(example)s.", example=format_number(Decimal("4500.50"))))
+            self.refuse(
+                name, _("Write a number, such as %(example)s.", example=format_number(Decimal("4500.50")))
+            )
             return None
         if -int(number.as_tuple().exponent) > places:
             self.refuse(name, _("Use at most %(places)s digits behind the decimal sign.", places=places))

@@ -20,7 +20,8 @@ MENU = (
      ("contracts", "drafts", "recipients", "sending", "documents", "factor_requests")),
     (lazy("Companies"), "parties.index", "party.read", ("parties",)),
     (lazy("Templates"), "templates.index", "template.read", ("templates",)),
-    (lazy("Settings"), "installation.page", "person.read", ("installation", "people", "policies", "entities")),
+    (lazy("Settings"), "installation.page", "person.read",
+     ("installation", "people", "policies", "entities")),
 )  # fmt: skip
 # Pages for outside people have no menu and ask the database for nothing here.
 OUTSIDE = ("ceremony", "mine")

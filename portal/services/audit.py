@@ -93,7 +93,8 @@ def append(
 def claim_head(chain: str) -> ChainHead:
     """The chain's last link, locked; made when the chain is new."""
     ChainHead.insert(chain=chain, number=0, hash=GENESIS).on_conflict_ignore().execute()
-    return lock_row(ChainHead.select().where(ChainHead.chain == chain)).get()
+    head: ChainHead = lock_row(ChainHead.select().where(ChainHead.chain == chain)).get()
+    return head
 
 
 def personal_details(by: Actor, personal: Mapping[str, str]) -> dict[str, str]:
@@ -126,7 +127,5 @@ def history(chain: str, *, newest_first: bool = True, limit: int = 500) -> list[
 def erase_details(chain: str, numbers: list[int], *, by: Actor, now: datetime) -> None:
     """Forget personal details of some events; the chain still verifies and says they were erased."""
     with transaction():
-        AuditDetail.delete().where(
-            (AuditDetail.chain == chain) & AuditDetail.number.in_(numbers)
-        ).execute()
+        AuditDetail.delete().where((AuditDetail.chain == chain) & AuditDetail.number.in_(numbers)).execute()
         append("details.erased", ("chain", chain), chain=chain, by=by, now=now, facts={"numbers": numbers})

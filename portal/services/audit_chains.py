@@ -109,7 +109,8 @@ def verify() -> dict[str, Any]:
 
 
 def by_chain() -> Iterator[tuple[str, Iterable[AuditEvent]]]:
-    for (chain,) in AuditEvent.select(AuditEvent.chain).distinct().order_by(AuditEvent.chain).tuples():
+    names: Any = AuditEvent.select(AuditEvent.chain).distinct().order_by(AuditEvent.chain).tuples()
+    for (chain,) in names:
         yield (
             chain,
             AuditEvent.select().where(AuditEvent.chain == chain).order_by(AuditEvent.number).iterator(),

@@ -61,9 +61,7 @@ def signatures_of(person: Person) -> list[Row]:
         .join(Envelope)
         .join(Contract)
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
-        .where(
-            (Recipient.person == person) & Recipient.status.in_(OPEN) & (Envelope.status == "sent")
-        )
+        .where((Recipient.person == person) & Recipient.status.in_(OPEN) & (Envelope.status == "sent"))
         .order_by(Recipient.asked_at)
         .limit(MOST_ROWS)
     )
@@ -91,7 +89,7 @@ def tasks_of(person: Person) -> list[Row]:
     )
     return [
         Row(
-            title=f"{task.recipient.name if task.recipient_id else party_name(task.contract)} "
+            title=f"{task.recipient.name if task.recipient else party_name(task.contract)} "
             f"{TASKS.get(task.kind, task.kind)}",
             reference=task.contract.reference,
             about=task.text or task.contract.title,
@@ -165,7 +163,7 @@ def stuck(person: Person) -> list[Row]:
 
 
 def undelivered(person: Person) -> list[Row]:
-    rows = (
+    rows: Any = (
         Notice.select(Notice, Contract, Counterparty)
         .join(Contract, on=(Notice.contract_id == Contract.id), attr="contract")
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)

@@ -144,7 +144,7 @@ def claim(owner: str, now: datetime) -> Job | None:
     if is_sqlite() and due.first() is None:
         return None  # no write lock for an empty queue
     if not is_sqlite():
-        due = due.for_update("FOR UPDATE SKIP LOCKED")
+        due = due.for_update(skip_locked=True)
     with transaction():
         rows = list(
             Job.update(
@@ -159,7 +159,7 @@ def claim(owner: str, now: datetime) -> Job | None:
 
 def run(job: Job, clock: Callable[[], datetime]) -> bool:
     """Run a claimed job to its end, its retry or its failure. True when it is done."""
-    context = Context(job.id, job.lease_owner, job.attempts, clock)
+    context = Context(job.id, str(job.lease_owner), job.attempts, clock)
     try:
         HANDLERS[job.kind](job.payload, context)
     except LostLease:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import pyotp
-
 from portal.errors import NotFound
 from portal.models.envelopes import OutsideFactor
 from portal.models.notices import Notice
 from portal.models.people import Person
-from portal.services import installation, notices
+from portal.services import notices, outside_factors, second_factors
 
 MOST_MESSAGES = 200
 
@@ -49,13 +47,12 @@ def message(notice_id: str) -> Message:
 
 def codes(now: datetime) -> list[Code]:
     """The present code of each sample person's app and of each outside signer's."""
-    box = installation.current().box
     people: list[Any] = list(
         Person.select().where(Person.is_sample & Person.totp_secret.is_null(False)).order_by(Person.name)
     )
     outside = OutsideFactor.select().where(OutsideFactor.ended_at.is_null()).order_by(OutsideFactor.email)
-    return [Code(p.name, p.email, pyotp.TOTP(box.open(p.totp_secret)).at(now)) for p in people] + [
-        Code(f.email, f.email, pyotp.TOTP(box.open(f.secret)).at(now)) for f in outside
+    return [Code(p.name, p.email, second_factors.current_code(p, now)) for p in people] + [
+        Code(f.email, f.email, outside_factors.current_code(f, now)) for f in outside
     ]
 
 

@@ -17,6 +17,9 @@ from tests.tools import require_tool
 
 ANA = audit.Actor("person", "ana", name="Ana")
 CHECKER = ROOT / "docs" / "check_audit.py"
+CHANGE_SECOND = (
+    "UPDATE audit_event SET body = replace(body, '\"n\":1', '\"n\":7') WHERE number = 2 AND chain = 'c1'"
+)
 
 
 def write(now, chain="c1", count=4):
@@ -64,9 +67,7 @@ def rehash(chain):
 
 
 def check_export(path, *more):
-    return subprocess.run(
-        [sys.executable, CHECKER, path, *more], capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, CHECKER, path, *more], capture_output=True, text=True, check=False)
 
 
 def test_a_whole_trail_verifies_and_its_export_too(home, now, tmp_path):
@@ -100,7 +101,7 @@ def test_erased_details_leave_the_trail_whole(home, now, tmp_path):
 @pytest.mark.parametrize(
     ("statement", "number"),
     [
-        ("UPDATE audit_event SET body = replace(body, '\"n\":1', '\"n\":7') WHERE number = 2 AND chain = 'c1'", 2),
+        (CHANGE_SECOND, 2),
         ("DELETE FROM audit_event WHERE number = 3 AND chain = 'c1'", 3),
         ("DELETE FROM audit_event WHERE number = 4 AND chain = 'c1'", 4),
         ("UPDATE audit_event SET act = 'contract.sent' WHERE number = 1 AND chain = 'c1'", 1),
@@ -121,9 +122,7 @@ def test_a_changed_trail_is_named_at_its_first_bad_entry(home, now, statement, n
 def test_a_chain_computed_afresh_is_found_by_the_folded_heads(home, now, tmp_path):
     write(now)
     fold(now)
-    unprotected(
-        "UPDATE audit_event SET body = replace(body, '\"n\":1', '\"n\":7') WHERE number = 2 AND chain = 'c1'"
-    )
+    unprotected(CHANGE_SECOND)
     rehash("c1")
 
     faults = audit_chains.verify()["faults"]
@@ -138,7 +137,7 @@ def test_an_installation_chain_computed_afresh_is_found_by_the_signed_head(home,
     fold(now)
     kept = tmp_path / "before"
     audit_chains.export(kept)
-    unprotected("UPDATE audit_event SET body = replace(body, '\"n\":1', '\"n\":7') WHERE number = 2 AND chain = 'c1'")
+    unprotected(CHANGE_SECOND)
     rehash("c1")
     head = ChainHead.get(ChainHead.chain == "c1")
     row = AuditEvent.get(AuditEvent.chain == audit.INSTALLATION)

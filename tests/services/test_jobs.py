@@ -25,10 +25,15 @@ def add(now, n=1, **options):
         jobs.add("note", {"n": n}, now=now, **options)
 
 
-def test_a_job_of_a_rolled_back_fact_never_exists(home, now, kind):
-    with pytest.raises(RuntimeError), transaction():
+def fail_after_adding(now):
+    with transaction():
         jobs.add("note", {"n": 1}, now=now)
         raise RuntimeError
+
+
+def test_a_job_of_a_rolled_back_fact_never_exists(home, now, kind):
+    with pytest.raises(RuntimeError):
+        fail_after_adding(now)
 
     assert jobs.run_due("w", lambda: now) == 0
     assert kind == []
@@ -76,7 +81,7 @@ def test_failures_wait_longer_each_time_and_end_visibly(home, now, monkeypatch):
     waits = []
     moment = now
     for _ in range(3):
-        assert jobs.run_due("w", lambda: moment) == 1
+        assert jobs.run_due("w", lambda at=moment: at) == 1
         waits.append(Job.get().run_at - moment)
         moment = max(moment, Job.get().run_at)
 
