@@ -45,10 +45,15 @@ def is_alive(link: LinkToken, now: datetime) -> bool:
 
 
 def end_all(recipient: Recipient, now: datetime) -> None:
-    """End every link of a recipient and every right got through one: corrected, or not for them."""
+    """End every link of a recipient and every right got through one: they were corrected."""
     with transaction():
-        _end((LinkToken.recipient == recipient) & LinkToken.ended_at.is_null(), now)
+        end_of(recipient, now)
         Right.delete().where(Right.recipient == recipient).execute()
+
+
+def end_of(recipient: Recipient, now: datetime) -> None:
+    """End every link of a recipient; open pages of theirs stay and say why."""
+    _end((LinkToken.recipient == recipient) & LinkToken.ended_at.is_null(), now)
 
 
 def end_signing(envelope: Envelope, now: datetime) -> None:
