@@ -71,10 +71,10 @@ def create_app(settings: Settings) -> Flask:
 def hand_over_ceremony() -> None:
     from importlib.util import find_spec
 
-    if find_spec("portal.services.documents"):
-        from portal.services import built_in
+    if find_spec("portal.services.ceremonies"):
+        from portal.services import ceremonies
 
-        registry.set_ceremony(built_in.BuiltInCeremony())
+        registry.set_ceremony(ceremonies.BuiltinCeremony())
 
 
 def serve_assets(app: Flask) -> None:

@@ -14,7 +14,7 @@ import peewee
 from portal import lifeline, logs
 from portal.clock import utc_now
 from portal.models import base
-from portal.services import built_in, handlers, installation, jobs
+from portal.services import ceremonies, handlers, installation, jobs
 from portal.settings import Settings
 from providers import registry
 
@@ -28,7 +28,7 @@ def start(settings: Settings, *, parent_pid: int | None = None) -> None:
         lifeline.end_with_parent(parent_pid)
     logs.set_up()
     installation.open_installation(settings)
-    registry.set_ceremony(built_in.BuiltInCeremony())
+    registry.set_ceremony(ceremonies.BuiltinCeremony())
     handlers.load()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -36,6 +36,7 @@ from providers.interface import EventKind, ProviderEvent
 
 OPEN = ("queued", "sent")
 ASKED = ("sent", "opened")
+next_group = routing.next_group
 REMIND_EVERY = timedelta(hours=48)
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=365)
 USUAL_LIFE = timedelta(days=30)
@@ -208,7 +209,7 @@ def acted(envelope: Envelope, event: ProviderEvent, by: Actor, now: datetime) ->
     record_of(f"recipient.{status}", recipient, envelope, by, now, document_sha256=shown, **event.facts)
     if not registry.capabilities(envelope.provider).asks_recipients:
         signing_mails.acknowledge(recipient, envelope, status, now)
-    if routing.next_group(recipients_of(envelope)):
+    if next_group(recipients_of(envelope)):
         ask_next(envelope, now)
     else:
         complete(envelope, by, now)
@@ -324,7 +325,7 @@ def on_turn(envelope: Envelope, event: ProviderEvent, now: datetime) -> Recipien
     if recipient.status in (*routing.DONE, "declined"):
         raise Conflict(_("You have already answered; nothing was done twice."))
     if recipient.status not in ASKED or recipient.id not in {
-        r.id for r in routing.next_group(recipients_of(envelope))
+        r.id for r in next_group(recipients_of(envelope))
     }:
         raise Conflict(_("It is not your turn yet: others come before you."))
     return recipient
@@ -344,7 +345,7 @@ def finish_recipient(recipient: Recipient, status: str, now: datetime) -> None:
 
 def ask_next(envelope: Envelope, now: datetime) -> None:
     """Ask everybody whose turn it is and who has not been asked."""
-    group = routing.next_group(recipients_of(envelope))
+    group = next_group(recipients_of(envelope))
     writes = not registry.capabilities(envelope.provider).asks_recipients
     for recipient in group:
         if recipient.status == "waiting":

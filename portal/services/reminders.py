@@ -17,6 +17,8 @@ from portal.services import envelopes, jobs, notices, signing_mails
 from portal.services.audit import SYSTEM, Actor
 
 MOST = 5
+# They have said why they do not answer; our side has a task instead.
+NOT_REMINDED = ("not_for_me", "consent_withdrawn")
 
 
 @jobs.recurring("remind", timedelta(minutes=5))
@@ -36,6 +38,7 @@ def due(now: datetime) -> list[Recipient]:
         .where(
             (Recipient.next_reminder_at <= now)
             & Recipient.status.in_(envelopes.ASKED)
+            & Recipient.problem.not_in(NOT_REMINDED)
             & (Envelope.status == "sent")
             & (Envelope.expires_at > now)
         )
@@ -68,7 +71,7 @@ def remind_one(recipient: Recipient, now: datetime) -> None:
         signing_mails.tell_not_answered(recipient, envelope, now)
     else:
         envelopes.record_of("recipient.reminded", recipient, envelope, SYSTEM, now, number=number)
-        signing_mails.ask(recipient, envelope, now, kind="reminder")
+        signing_mails.remind(recipient, envelope, now)
 
 
 def remind_now(recipient: Recipient, *, by: Actor, now: datetime) -> None:
@@ -90,4 +93,4 @@ def remind_now(recipient: Recipient, *, by: Actor, now: datetime) -> None:
             Recipient.id == recipient.id
         ).execute()
         envelopes.record_of("recipient.reminded", recipient, envelope, by, now, by_hand=True)
-        signing_mails.ask(recipient, envelope, now, kind="reminder", by=by.id)
+        signing_mails.remind(recipient, envelope, now, by=by.id)

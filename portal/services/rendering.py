@@ -2,7 +2,9 @@
 
 A kind of mail is two files, `templates/mail/<kind>.html` and `<kind>.txt`. Both extend the shell
 of the same name and set what it asks for (`mail/base.html` lists it) at their top; the subject is
-taken from the text. A text message is `templates/sms/<kind>.txt`.
+taken from the text. Where both would say the same, one file of sentences is enough,
+`mail/words/<kind>.txt`: the pair `mail/paragraphs` sets them. A text message is
+`templates/sms/<kind>.txt`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 # What the shell of a mail may be given; a kind sets its own.
 SHELL: dict[str, Any] = {
-    "subject": "", "preheader": "", "button": None, "details": [], "printed": "", "sender_note": "",
+    "subject": "", "preheader": "", "action": None, "lines": [], "printed": "", "sender_note": "",
 }  # fmt: skip
 
 
@@ -51,10 +53,12 @@ def environment() -> Environment:
 def mail(kind: str, language: str, zone: str | None, context: Mapping[str, Any]) -> Rendered:
     """A mail in the reader's language and zone."""
     with i18n.use(language, zone):
-        said = {**SHELL, **context}
-        plain = environment().get_template(f"mail/{kind}.txt").make_module(said)
+        words = f"mail/words/{kind}.txt"
+        pair = "paragraphs" if (TEMPLATES / words).is_file() else kind
+        said = {**SHELL, **context, "words": words}
+        plain = environment().get_template(f"mail/{pair}.txt").make_module(said)
         subject = str(getattr(plain, "subject", "") or said["subject"])
-        html = environment().get_template(f"mail/{kind}.html").render(said)
+        html = environment().get_template(f"mail/{pair}.html").render(said)
         return Rendered(" ".join(subject.split()), tidy(str(plain)), html)
 
 
@@ -70,5 +74,5 @@ def tidy(text: str) -> str:
     kept: list[str] = []
     for line in text.strip().splitlines():
         if line.strip() or (kept and kept[-1]):
-            kept.append(line.rstrip())
+            kept.append(line if line == "-- " else line.rstrip())
     return "\n".join(kept) + "\n"

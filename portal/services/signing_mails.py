@@ -35,6 +35,11 @@ def ask(
     )  # fmt: skip
 
 
+def remind(recipient: Recipient, envelope: Envelope, now: datetime, *, by: str = "") -> None:
+    """Write again to somebody whose turn it still is."""
+    ask(recipient, envelope, now, kind="reminder", by=by)
+
+
 def acknowledge(recipient: Recipient, envelope: Envelope, act: str, now: datetime) -> None:
     """The receipt for signing or approving, at once."""
     to(recipient, "acknowledgement", envelope, now, act=act, at=now, sha256=envelope.document.sha256)
@@ -74,7 +79,7 @@ def deliver_copies(envelope: Envelope, executed: Document, now: datetime) -> Non
         token = links.issue(recipient, now=now, purpose=links.COPY)
         to(
             recipient, "completed", envelope, now, attachments=[executed.id],
-            link=notices.url(f"/sign/{token}"), completed_at=envelope.ended_at, role=recipient.role,
+            link=notices.url(f"/sign/{token}"), completed_at=envelope.ended_at,
         )  # fmt: skip
         told.add(recipient.email)
         if recipient.role == "copy":
@@ -105,7 +110,7 @@ def to(
         kind, address=recipient.email, name=recipient.name, language=recipient.language,
         zone=zone_of(recipient, contract), now=now, contract=contract, recipient_id=recipient.id,
         sender_id=sender_id, attachments=attachments or (),
-        context={"organisation": recipient.organisation, **context},
+        context={"organisation": recipient.organisation, "role": recipient.role, **context},
     )  # fmt: skip
 
 
