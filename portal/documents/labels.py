@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portal.i18n import gettext as _
-from portal.i18n import use
+from portal.i18n import pgettext, use
 
 
 def for_contract(language: str) -> dict[str, str]:
@@ -16,16 +16,16 @@ def for_contract(language: str) -> dict[str, str]:
             "draft": _("Draft, not for signature"),
             "prevailing": _("If the texts of the two columns differ, the English text prevails."),
             "prevailing_fr": _("If the texts of the two columns differ, the French text prevails."),
-            "signatures": _("Signatures"),
+            "signatures": pgettext("in a PDF", "Signatures"),
             "signed_for": _("Signed for {party}"),
             "signature": _("Signature and date"),
-            "name": _("Name"),
-            "title": _("Title"),
-            "files": _("Documents"),
+            "name": pgettext("in a PDF", "Name"),
+            "title": pgettext("in a PDF", "Title"),
+            "files": pgettext("in a PDF", "Documents"),
             "files_intro": _("The people below sign this document, which comes before this page:"),
-            "file": _("File"),
-            "pages": _("Pages"),
-            "size": _("Size"),
+            "file": pgettext("in a PDF", "File"),
+            "pages": pgettext("in a PDF", "Pages"),
+            "size": pgettext("in a PDF", "Size"),
             "fingerprint": _("SHA-256 fingerprint"),
         }
 
@@ -37,8 +37,8 @@ def for_certificate(language: str) -> dict[str, str]:
             "certificate": _("Certificate of completion"),
             "footer": _("{reference}, certificate of completion"),
             "page_of": _("Page {page} of {pages}"),
-            "completed": _("Completed"),
-            "document": _("Document"),
+            "completed": pgettext("in a PDF", "Completed"),
+            "document": pgettext("in a PDF", "Document"),
             "fingerprint": _("SHA-256 fingerprint"),
             "check": _("How to check"),
             "check_prefix": _(
@@ -47,17 +47,17 @@ def for_certificate(language: str) -> dict[str, str]:
             ),
             "check_file": _("This command prints the fingerprint of the document as it was shown:"),
             "seal": _("Company seal"),
-            "people": _("People"),
-            "organisation": _("Organisation"),
-            "email": _("Email"),
-            "role": _("Part"),
+            "people": pgettext("in a PDF", "People"),
+            "organisation": pgettext("in a PDF", "Organisation"),
+            "email": pgettext("in a PDF", "Email"),
+            "role": pgettext("in a PDF", "Part"),
             "verified": _("How verified"),
             "consent": _("Consent to electronic records"),
             "ip": _("Internet address"),
             "intent": _("Agreed to, word for word"),
             "authority": _("Authority, word for word"),
             "events": _("What happened"),
-            "at": _("When"),
-            "what": _("What"),
-            "who": _("Who"),
+            "at": pgettext("in a PDF", "When"),
+            "what": pgettext("in a PDF", "What"),
+            "who": pgettext("in a PDF", "Who"),
         }

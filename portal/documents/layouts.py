@@ -148,6 +148,7 @@ class CertificateData(TypedDict):
     document_sha256: str
     document_bytes: int
     document_pages: int
+    shown_apart: NotRequired[bool]  # the document is a file of its own, not the first bytes of this one
     seal: list[str]  # sentences: by whom, at which level
     people: list[CertificatePerson]
     events: list[CertificateEvent]

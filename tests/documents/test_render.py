@@ -112,7 +112,10 @@ def test_french_is_set_as_french():
 
     with pikepdf.open(io.BytesIO(made.pdf)) as pdf:
         assert str(pdf.Root.Lang) == "fr"
-    assert "Le Fournisseur répond et résout dans les délais suivants" in words(made.pdf)
+    text = words(made.pdf)
+    assert "Le Fournisseur répond et résout dans les délais suivants" in text
+    assert "Signé pour Castellan Pharma SA" in text
+    assert "Page 1 sur 2" in text
 
 
 def test_facing_columns_hold_both_texts_and_figures_once(facing):
@@ -121,7 +124,8 @@ def test_facing_columns_hold_both_texts_and_figures_once(facing):
     assert "2. Meanings 2. Définitions" in text
     assert text.count("EUR 186,000.00") == 1
     assert "in advance d'avance" in text
-    assert text.count("If the texts of the two columns differ") == 2
+    assert "If the texts of the two columns differ" in text
+    assert "Si les textes des deux colonnes diffèrent" in text
 
 
 def test_what_people_write_is_never_typst_source():
@@ -284,6 +288,13 @@ def test_the_certificate_holds_all_its_evidence():
         evidence["events"][-1]["at"],
     ):  # fmt: skip
         assert said in text, said
+
+
+def test_a_certificate_beside_the_document_says_how_to_check_that_file():
+    text = words(render.certificate_pdf(samples.certificate(shown_apart=True)))
+
+    assert "sha256sum file.pdf" in text
+    assert "head -c" not in text
 
 
 def test_a_name_no_font_can_show_does_not_stop_the_certificate():
