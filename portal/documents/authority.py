@@ -41,7 +41,7 @@ from portal.errors import PortalError
 from portal.i18n import gettext as _
 
 CA_YEARS, SEAL_YEARS = 20, 3
-LONGEST_NAME = 64  # X.520, upper bound of an organisation's name
+LONGEST_NAME = 64  # X.520, upper bound of an organisation's name; cryptography counts bytes
 CLOCKS_DIFFER = timedelta(hours=1)
 
 
@@ -273,7 +273,7 @@ def _private_key(path: Path) -> cms.PrivateKey:
 
 
 def _fresh(name: str, now: datetime) -> dict[str, bytes]:
-    organisation_name = " ".join(name.split())[:LONGEST_NAME].strip()
+    organisation_name = _cut(" ".join(name.split()), LONGEST_NAME)
     if not organisation_name:
         raise ValueError("an authority needs the organisation's name")
     root_key = ec.generate_private_key(ec.SECP256R1())
@@ -288,13 +288,17 @@ def _fresh(name: str, now: datetime) -> dict[str, bytes]:
 
 
 def _subject(organisation_name: str, purpose: str) -> x509.Name:
-    common = f"{organisation_name[: LONGEST_NAME - len(purpose) - 1].strip()} {purpose}"
+    common = f"{_cut(organisation_name, LONGEST_NAME - len(purpose) - 1)} {purpose}"
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation_name),
             x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]
     )
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    return text.encode()[:most_bytes].decode(errors="ignore").strip()
 
 
 def _root(subject: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
