@@ -1,15 +1,16 @@
-"""What built-in signing asks of the portal: the `Ceremony` handed over when a process starts.
+"""What built-in signing needs from the portal: the `Ceremony` of providers/interface.py.
 
-The envelope's own rows are the ceremony, so opening and closing it has nothing left to do; `state`
-reads the same rows that the screens are computed from.
+Whoever starts a process hands it over: `registry.set_ceremony(BuiltinCeremony())`.
 """
 
 from __future__ import annotations
 
 from portal.clock import utc_now
-from portal.models.base import transaction
+from portal.errors import PortalError
 from portal.models.envelopes import Envelope, Recipient
-from providers import errors
+from portal.services import documents, envelopes, links, notices, reminders
+from portal.services.audit import SYSTEM
+from providers.errors import Refused, Unavailable
 from providers.interface import (
     EnvelopeRequest,
     EnvelopeState,
@@ -36,68 +37,67 @@ RECIPIENT_STATUS = {
     "declined": RecipientStatus.DECLINED,
     "copied": RecipientStatus.COPIED,
 }
-WAITING = ("sent", "opened")
 
 
 class BuiltinCeremony:
-    """The portal's side of `providers.interface.Ceremony`."""
+    """The portal's own tables are the remote side; an envelope's id is its remote id."""
 
     def open(self, request: EnvelopeRequest) -> EnvelopeState:
-        """The rows are there already; the envelope's id is its remote id."""
-        envelope = found(request.id)
-        return EnvelopeState(envelope.id, EnvelopeStatus.SENT)
+        """All that people will sign on is here already: the event `sent` opens the ceremony."""
+        return self.state(request.id)
 
     def state(self, envelope_id: str) -> EnvelopeState:
         envelope = found(envelope_id)
-        rows = Recipient.select().where(Recipient.envelope == envelope).order_by(Recipient.id)
-        people = tuple(
-            RecipientState(row.key, RECIPIENT_STATUS.get(row.status, RecipientStatus.UNKNOWN), row.acted_at)
-            for row in rows
+        return EnvelopeState(
+            envelope.id,
+            STATUS.get(envelope.status, EnvelopeStatus.UNKNOWN),
+            tuple(
+                RecipientState(r.key, RECIPIENT_STATUS.get(r.status, RecipientStatus.UNKNOWN), r.acted_at)
+                for r in envelopes.recipients_of(envelope)
+            ),
+            envelope.ended_reason,
         )
-        status = STATUS.get(envelope.status, EnvelopeStatus.UNKNOWN)
-        return EnvelopeState(envelope.id, status, people, reason=envelope.ended_reason)
 
     def link(self, envelope_id: str, recipient_key: str) -> str:
-        """A fresh address; refused for anybody whose turn it is not."""
-        from portal.services import links, notices
-
-        recipient = waiting(found(envelope_id), recipient_key)
-        with transaction():
-            token = links.issue(recipient, now=utc_now())
-        return notices.url(f"/sign/{token}")
+        recipient = one(envelope_id, recipient_key)
+        if recipient.status not in envelopes.ASKED:
+            raise Refused(f"{recipient_key} is not asked to act now.")
+        return notices.url(f"/sign/{links.issue(recipient, now=utc_now())}")
 
     def remind(self, envelope_id: str, recipient_key: str) -> None:
-        from portal.services import signing_mails
-
-        envelope = found(envelope_id)
-        recipient = waiting(envelope, recipient_key)
-        with transaction():
-            signing_mails.ask(recipient, envelope, utc_now(), kind="reminder")
+        try:
+            reminders.remind_now(one(envelope_id, recipient_key), by=SYSTEM, now=utc_now())
+        except PortalError as error:
+            raise Refused(error.message) from error
 
     def void(self, envelope_id: str, reason: str) -> None:
-        """Closing is a change of the envelope's status, which `envelopes` has made or will make."""
-        found(envelope_id)
+        envelope = found(envelope_id)
+        if envelope.status == "voided":
+            return
+        try:
+            envelopes.void(envelope, reason=reason, by=SYSTEM, now=utc_now())
+        except PortalError as error:
+            raise Refused(error.message) from error
 
     def executed_file(self, envelope_id: str) -> bytes:
-        from portal.services import documents
-
         envelope = found(envelope_id)
         if envelope.executed is None:
-            raise errors.Unavailable("The signed PDF is still being made.")
+            raise Unavailable("It is not sealed yet.")
         return documents.read(envelope.executed)
 
 
 def found(envelope_id: str) -> Envelope:
     envelope: Envelope | None = Envelope.get_or_none(Envelope.id == envelope_id)
     if envelope is None:
-        raise errors.Refused("There is no such envelope here.")
+        raise Refused("There is no such envelope.")
     return envelope
 
 
-def waiting(envelope: Envelope, recipient_key: str) -> Recipient:
+def one(envelope_id: str, key: str) -> Recipient:
+    envelope = found(envelope_id)
     recipient: Recipient | None = Recipient.get_or_none(
-        (Recipient.envelope == envelope) & (Recipient.key == recipient_key)
+        (Recipient.envelope == envelope) & (Recipient.key == key)
     )
-    if recipient is None or envelope.status != "sent" or recipient.status not in WAITING:
-        raise errors.Refused("It is not this person's turn.")
+    if recipient is None:
+        raise Refused("There is no such recipient.")
     return recipient

@@ -214,9 +214,15 @@ def enter(link: LinkToken, place: Place, session_sha256: str, *, by: Actor, now:
         if not links.is_alive(current, now):
             raise Conflict(_("This link has ended. Ask the person who sent it for a new one."))
         grant(place.recipient, session_sha256, link.purpose, by=by, now=now)
-        if link.purpose == links.SIGN and place.recipient.status == "sent":
-            opened = ProviderEvent(EventKind.OPENED, now, recipient_key=place.recipient.key)
-            envelopes.apply_event(place.envelope.id, opened, by=by, now=now)
+        if link.purpose == links.SIGN:
+            note_opened(place.recipient, by=by, now=now)
+
+
+def note_opened(recipient: Recipient, *, by: Actor, now: datetime) -> None:
+    """The first time somebody presses on, the envelope hears that they opened it."""
+    if recipient.status == "sent":
+        opened = ProviderEvent(EventKind.OPENED, now, recipient_key=recipient.key)
+        envelopes.apply_event(recipient.envelope.id, opened, by=by, now=now)
 
 
 def grant(recipient: Recipient, session_sha256: str, purpose: str, *, by: Actor, now: datetime) -> None:
@@ -296,3 +302,20 @@ def is_their_turn(recipient: Recipient) -> bool:
     """Whether everybody who acts before this recipient has acted."""
     acting = routing.next_group(envelopes.recipients_of(recipient.envelope))
     return recipient.id in {each.id for each in acting}
+
+
+def sign_as_sample(recipient: Recipient, *, by: Actor, now: datetime) -> None:
+    """Let an invented person of the sample data go the whole way: link, consent, factors, act."""
+    from portal.services import acts
+
+    link, place = of_link(links.issue(recipient, now=now), now)
+    token = sessions.open_outside("", now=now)
+    enter(link, place, sessions.digest(token), by=by, now=now)
+    acts.agree(find(recipient.id, token, now), recipient.language, None, by=by, now=now)
+    with transaction():
+        for wanted in recipient.factors:
+            factors.meet(find(recipient.id, token, now), "totp" if wanted == "totp" else "sms", now)
+    language, title = recipient.language, recipient.title or "Director"
+    signature = acts.Signature(language, recipient.name, title, has_authority=True, has_read=True)
+    acts.prepare(find(recipient.id, token, now), signature, by=by, now=now)
+    acts.confirm(find(recipient.id, token, now), document_sha256=place.document.sha256, by=by, now=now)

@@ -124,9 +124,7 @@ def withdraw(recipient: Recipient, contract: Contract, *, by: Actor, now: dateti
             Recipient.id == recipient.id
         ).execute()
         audit.append("consent.withdrawn", ("recipient", recipient.id), chain=contract.id, by=by, now=now)
-        tasks.add(
-            "paper", contract, recipient, now=now, text=_("Consent to electronic records was taken back.")
-        )
+        tasks.add("consent_withdrawn", contract, recipient, now=now)
 
 
 def word_for(recipient: Recipient, language: str) -> str:

@@ -171,6 +171,7 @@ def check_code(place: Place, typed: str, *, by: Actor, now: datetime) -> None:
         outcome, left = try_code(place, second_factors.digits(typed), now)
         if outcome == RIGHT:
             meet(place, "sms", now)
+            begin_enrolment(place, now)
         note("code.passed" if outcome == RIGHT else "code.refused", place, by, now, factor="sms")
     if outcome == DEAD:
         raise Invalid({"code": _("This code no longer works. Ask for another one.")})
@@ -230,6 +231,28 @@ def check_app(place: Place, typed: str, *, source: str, by: Actor, now: datetime
     with transaction():
         meet(place, "totp", now)
         note("code.passed", place, by, now, factor="totp")
+
+
+def check_handed(place: Place, typed: str, *, by: Actor, now: datetime) -> None:
+    """Use up the one-time code our side handed over; an app is enrolled next. Raises Invalid."""
+    outside_factors.check_handed(place, typed, by=by, now=now)
+    with transaction():
+        meet(place, "handed", now)
+        begin_enrolment(place, now)
+
+
+def begin_enrolment(place: Place, now: datetime) -> None:
+    """Where an app is what comes next, make its seed: pages only show it."""
+    if next_step(place, now) == "enrol":
+        outside_factors.begin(place, now)
+
+
+def enrol(place: Place, typed: str, *, source: str, by: Actor, now: datetime) -> None:
+    """Enrol the pending app with one of its codes, which also proves it for this signing."""
+    factor = outside_factors.confirm(place, typed, source=source, by=by, now=now)
+    if factor.active_from <= now and place.act is None:
+        with transaction():
+            meet(place, "totp", now, enrolled=factor.proof)
 
 
 # --- Evidence ----------------------------------------------------------------------------------------

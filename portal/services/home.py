@@ -24,6 +24,7 @@ TASKS = {
     "wrong_number": lazy("says the telephone number is wrong"),
     "not_for_me": lazy("says this is not for them"),
     "new_phone": lazy("has a new phone and needs a new authenticator"),
+    "other_way": lazy("cannot receive text messages and needs a one-time code"),
     "question": lazy("has a question"),
     "consent_withdrawn": lazy("withdrew consent to electronic records"),
     "unanswered": lazy("has not answered five reminders"),

@@ -19,6 +19,7 @@ KINDS = {
     "not_for_me": (lazy("says the contract is not for them"), timedelta(days=1)),
     "new_phone": (lazy("has a new phone and asks for a new authenticator app"), timedelta(days=1)),
     "other_way": (lazy("cannot receive text messages and asks for a one-time code"), timedelta(days=1)),
+    "consent_withdrawn": (lazy("took back the consent to electronic records: send paper"), timedelta(days=5)),
     "question": (lazy("asks a question"), timedelta(days=2)),
 }
 
