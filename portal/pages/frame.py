@@ -10,8 +10,8 @@ from portal import i18n
 from portal.i18n import gettext as _
 from portal.i18n import lazy
 from portal.models.people import Person
-from portal.pages import guards, wall
-from portal.services import home, mailbox, permissions
+from portal.pages import guards
+from portal.services import home, permissions
 
 # Label, endpoint, permission, and the blueprints it is current for.
 MENU = (
@@ -60,7 +60,6 @@ def staff_frame(person: Person | None) -> dict[str, Any]:
         return {
             "sign_in_url": address("sign_in.page"),
             "company_name": company_name(),
-            "sample_people": sample_people,
             "person": person,
             "account_url": address("account.page"),
         }
@@ -78,11 +77,6 @@ def staff_frame(person: Person | None) -> dict[str, Any]:
         "company_name": company_name(),
         "may": lambda permission: permissions.allows(person, permission),
     }
-
-
-def sample_people() -> list[Person]:
-    """People to sign in as by one press; none outside the wall of sample data."""
-    return mailbox.sample_people() if wall.stands_open() else []
 
 
 def company_name() -> str:
