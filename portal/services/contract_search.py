@@ -217,7 +217,7 @@ def _direct(
     for state in filters.states or ("",):
         wanted = [*conditions, Contract.state == state] if state else conditions
         query = _select().where(*_all([*wanted, *_beyond(column, falls, cursor)]))
-        rows += query.order_by(*_order(column, falls)).limit(most)
+        rows += list(query.order_by(*_order(column, falls)).limit(most))
     key = column.name
     rows.sort(key=lambda row: (getattr(row, key), row.id), reverse=falls)
     return rows[:most]
