@@ -19,11 +19,12 @@ from portal import i18n, logs, pages
 from portal.errors import Invalid, PortalError, TooMany
 from portal.models import base
 from portal.services import installation
+from portal.services.builtin_ceremony import BuiltinCeremony
 from portal.settings import ROOT, BadSettings, Settings
 from providers import registry
 
 HTMX_PACKAGE = "django-js-lib-htmx"
-HTMX_FILE = "js_lib_htmx/static/js_lib_htmx/htmx.min.js"
+HTMX_FILE = "js_lib_htmx/static/htmx/htmx.min.js"
 MAX_BODY_BYTES = 27 * 1024 * 1024
 CONTENT_SECURITY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -38,7 +39,7 @@ def create_app(settings: Settings) -> Flask:
         )
     app = Flask("portal", static_folder=None, template_folder=str(ROOT / "templates"))
     installation.open_installation(settings)
-    hand_over_ceremony()
+    registry.set_ceremony(BuiltinCeremony())
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
@@ -66,15 +67,6 @@ def create_app(settings: Settings) -> Flask:
     CSRFProtect(app)
     pages.register(app)
     return app
-
-
-def hand_over_ceremony() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("portal.services.ceremonies"):
-        from portal.services import ceremonies
-
-        registry.set_ceremony(ceremonies.BuiltinCeremony())
 
 
 def serve_assets(app: Flask) -> None:

@@ -24,6 +24,7 @@ MODULES = (
     "installation",
     "account",
     "sign_in",
+    "second_factor",
     "language",
     "ceremony",
     "mine",

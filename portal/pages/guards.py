@@ -51,6 +51,11 @@ def browser() -> Session | None:
     return found
 
 
+def forget_browser() -> None:
+    """Treat this request as a stranger's from here on: its session was ended."""
+    g.browser = None
+
+
 def signed_in() -> Person | None:
     """Whoever is fully signed in with an account, staff or outside; None for everybody else."""
     session = browser()

@@ -66,7 +66,7 @@ def check(
         wait = longest_wait(scope, subject, source, now, caps, growing_waits)
         if wait is None:
             attempt = Attempt.create(scope=scope, subject=subject, source=source, succeeded=False, at=now)
-            return int(attempt.get_id())
+            return int(attempt.id)
     raise TooMany(
         _("Too many attempts. Try again in %(wait)s.", wait=format_duration(rounded(wait))),
         retry_after_s=max(1, int(wait.total_seconds())),

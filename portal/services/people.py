@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from zoneinfo import available_timezones
 
 from portal.errors import Conflict, Invalid, NotFound
 from portal.i18n import LANGUAGES
@@ -13,6 +12,7 @@ from portal.models.base import is_sqlite, lock_row, transaction
 from portal.models.people import Person, PersonRole
 from portal.services import (
     audit,
+    notices,
     passwords,
     permissions,
     person_tokens,
@@ -21,8 +21,10 @@ from portal.services import (
     sign_in,
 )
 from portal.services.audit import Actor
+from portal.sla.shape import zones
 
 COMMAND = Actor("system", "people add")
+ZONES = tuple(sorted(zones()))
 
 
 # --- Finding --------------------------------------------------------------------------------------
@@ -44,7 +46,7 @@ def staff(*, active: bool = False) -> list[Person]:
     found = list(query)
     held: dict[str, list[str]] = {}
     for row in PersonRole.select():
-        held.setdefault(row.person_id, []).append(row.role)
+        held.setdefault(row.person_id, []).append(row.role)  # type: ignore[attr-defined]
     for person in found:
         permissions.remember_roles(person, held.get(person.id, ()))
     return found
@@ -131,6 +133,7 @@ def invite_again(person: Person, *, by: Actor, now: datetime) -> str:
     """A fresh invitation for who has not accepted theirs; the earlier link is dead. Raises Conflict."""
     if state(person) != "invited":
         raise Conflict(_("This person has accepted the invitation already."))
+    notices.check_rate("mail", person.email, by.id, now)
     with transaction():
         audit.append("person.invited_again", ("person", person.id), chain=audit.INSTALLATION, by=by, now=now)
         return issue_invitation(person, by=by, now=now, mail=True)
@@ -327,7 +330,7 @@ def change_profile(
         errors["name"] = _("Fill this in.")
     if language not in LANGUAGES:
         errors["language"] = _("Choose one of the answers offered.")
-    if zone not in available_timezones():
+    if zone not in ZONES:
         errors["zone"] = _("Choose one of the answers offered.")
     if errors:
         raise Invalid(errors)
