@@ -27,6 +27,7 @@ from portal.services import (
     templates,
 )
 from portal.services.audit import SYSTEM, Actor
+from portal.services.builtin_ceremony import BuiltinCeremony
 from portal.settings import Settings
 from providers import registry
 from providers.interface import EventKind, ProviderEvent
@@ -66,7 +67,7 @@ def fill(settings: Settings, address: str, *, now: datetime) -> str:
         return f"Countersign is at {address}\nThis installation sends real messages: no sample data was made."
     if not Person.select(Person.id).exists() and not Contract.select(Contract.id).exists():
         print("Making the sample company and its contracts (about ten seconds, once).", flush=True)
-        registry.set_ceremony(ceremonies.BuiltinCeremony())
+        registry.set_ceremony(BuiltinCeremony())
         handlers.load()
         settings.sample_marker.write_text("This folder holds invented data.\n")
         with i18n.use("en"):

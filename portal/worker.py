@@ -14,7 +14,8 @@ import peewee
 from portal import lifeline, logs
 from portal.clock import utc_now
 from portal.models import base
-from portal.services import ceremonies, handlers, installation, jobs
+from portal.services import handlers, installation, jobs
+from portal.services.builtin_ceremony import BuiltinCeremony
 from portal.settings import Settings
 from providers import registry
 
@@ -28,7 +29,7 @@ def start(settings: Settings, *, parent_pid: int | None = None) -> None:
         lifeline.end_with_parent(parent_pid)
     logs.set_up()
     installation.open_installation(settings)
-    registry.set_ceremony(ceremonies.BuiltinCeremony())
+    registry.set_ceremony(BuiltinCeremony())
     handlers.load()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
