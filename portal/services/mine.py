@@ -46,8 +46,8 @@ def send_link(email: str, language: str, *, source: str, now: datetime) -> None:
     with transaction():
         token = person_tokens.issue(person_tokens.ACCESS, email=email, person=None, now=now)
         notices.queue(
-            "my_contracts", address=email, language=language, now=now,
-            context={"link": notices.url(f"/mine/{token}")},
+            "access", address=email, language=language, now=now,
+            context={"link": notices.url(f"/mine/{token}"), "minutes": 30},
         )  # fmt: skip
 
 
@@ -56,8 +56,10 @@ def of(email: str) -> Mine:
     rows = list(
         Recipient.select(
             Recipient, Envelope.id, Envelope.status, Envelope.expires_at, Envelope.ended_at,
-            Envelope.executed, Envelope.seal_status, Contract.id, Contract.reference, Contract.title, Contract.side,
-            LegalEntity.id, LegalEntity.name, LegalEntity.zone, Counterparty.id, Counterparty.name, Counterparty.zone,
+            Envelope.executed, Envelope.seal_status,
+            Contract.id, Contract.reference, Contract.title, Contract.side,
+            LegalEntity.id, LegalEntity.name, LegalEntity.zone,
+            Counterparty.id, Counterparty.name, Counterparty.zone,
         )
         .join(Envelope)
         .join(Contract)

@@ -63,10 +63,11 @@ def mail(kind: str, language: str, zone: str | None, context: Mapping[str, Any])
 
 
 def sms(kind: str, language: str, zone: str | None, context: Mapping[str, Any]) -> Rendered:
-    """A text message: one paragraph."""
+    """A text message: each paragraph on a line of its own."""
     with i18n.use(language, zone):
         text = environment().get_template(f"sms/{kind}.txt").render(context)
-        return Rendered("", " ".join(text.split()))
+        lines = (" ".join(line.split()) for line in text.splitlines())
+        return Rendered("", "\n".join(line for line in lines if line))
 
 
 def tidy(text: str) -> str:

@@ -61,7 +61,7 @@ def tell_sender(task: Task, contract: Contract, recipient: Recipient, now: datet
             "what": KINDS[task.kind][0],
             "message": task.text,
             "due_at": task.due_at,
-            "sender_note": "",
+            "link": notices.url(f"/contracts/{contract.reference}"),
         },
     )
 
