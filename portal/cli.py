@@ -147,6 +147,7 @@ def serve_sample(arguments: argparse.Namespace) -> int:
 
     settings = read(create_keys=True)
     number = serving.port_of(settings, arguments.port)
+    sample.found(settings, now=utc_now())
 
     def prepared() -> None:
         address = serving.local_address(settings, "127.0.0.1", number)

@@ -20,6 +20,7 @@ from portal.services import (
     entities,
     envelopes,
     handlers,
+    installation,
     jobs,
     parties,
     revisions,
@@ -59,6 +60,12 @@ class World:
     signatory: Signatory
     optics: Counterparty
     crm: Counterparty
+
+
+def found(settings: Settings, *, now: datetime) -> None:
+    """Make a new installation's seal a month old, as its first contracts will be."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    installation.create_authority(settings, name=str(OUR_COMPANY["name"]), now=now - timedelta(days=30))
 
 
 def fill(settings: Settings, address: str, *, now: datetime) -> str:
@@ -216,7 +223,7 @@ def vendor(world: World) -> contracts.FastLane:
     return replace(
         answers(world), side="customer", party=world.crm.name, product="Brightwell CRM",
         their_name="Jordan Blake", their_email="jordan.blake@brightwell.example",
-        their_title="VP Customer Success", fee=Decimal("2400.00"), currency="USD",
+        their_title="VP Customer Success", fee=Decimal("2400.00"),
     )  # fmt: skip
 
 

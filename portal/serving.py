@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from portal.clock import utc_now
 from portal.errors import PortalError
 from portal.models import base, schema
-from portal.services import installation, templates
+from portal.services import installation, policies, templates
 from portal.settings import ROOT, Settings, is_loopback
 
 RESTART_WAIT_S = 1.0
@@ -84,13 +84,14 @@ def only_start(settings: Settings) -> Iterator[None]:
 
 
 def prepare(settings: Settings) -> None:
-    """Keys, certificate authority, tables and the wording every installation begins with."""
+    """Keys, certificate authority, tables, and the wording and rules every installation begins with."""
     now = utc_now()
     installation.open_installation(settings)
     installation.create_authority(settings, name="Countersign", now=now)
     base.db.connect(reuse_if_open=True)
     schema.up()
     templates.seed(now=now)
+    policies.seed(now=now)
 
 
 def run_tree(host: str, port: int, workers: int) -> None:
