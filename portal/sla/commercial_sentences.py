@@ -135,7 +135,7 @@ def liability_line(terms: Terms) -> str:
     if "amount" in cap:
         amount = format_money(Decimal(cap["amount"]), terms["commercial"]["currency"] or "")
         return _("Liability is limited to %(amount)s in each contract year.", amount=amount)
-    months = words.months(cap["fee_months"])
+    months = words.months(cap["fee_months"]) if "fee_months" in cap else _("(to be agreed)")
     return _("Liability is limited to the fees of %(months)s in each contract year.", months=months)
 
 

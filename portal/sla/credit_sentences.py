@@ -53,7 +53,9 @@ def termination(right: TerminationRight) -> str:
     if "below" in right:
         bound = words.percent(right["below"])
         return _("The Customer may terminate after a month below %(percent)s.", percent=bound)
-    missed, of = right["missed"], right["of_months"]
+    missed, of = right.get("missed"), right.get("of_months")
+    if missed is None or of is None:
+        return _("(to be agreed)")
     if missed == of:
         line = ngettext(
             "The Customer may terminate after %(num)s missed month in a row.",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from portal.i18n import format_percent
 from portal.i18n import gettext as _
 
-PERCENT = ("below", "target", "cap")  # values that are percentages
+PERCENT = ("below", "target")  # values that are percentages
 
 
 def sentence(code: str, values: dict[str, str]) -> str:
@@ -84,7 +84,6 @@ def _promises() -> dict[str, str]:
         "equal_bounds": _("Two rows have the same bound; only one of them could ever apply."),
         "falling_credit": _("A worse result would earn a smaller credit than a better one."),
         "tier_order": _("List the rows from the highest bound down."),
-        "above_cap": _("The credit is above the cap of %(cap)s, so it could never be paid in full."),
         "two_caps": _("Cap the year by a percentage or by an amount, not both."),
         "unknown_severity": _("There is no severity called %(name)s."),
         "credit_without_target": _("This severity has no such target, so it can never be missed."),

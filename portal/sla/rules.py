@@ -127,12 +127,12 @@ def uptime_problems(terms: Document) -> Iterator[Problem]:
         return
     yield from missing(uptime, "uptime", "target_pct", "measured")
     yield from calendar_known(terms, uptime["measured"], "uptime.measured")
-    yield from _tier_problems(uptime, terms["credits"]["caps"]["period_pct"])
+    yield from _tier_problems(uptime)
     for right in uptime["termination"]:
         yield from _termination_problems(right, f"uptime.termination.{right['key']}")
 
 
-def _tier_problems(uptime: Document, cap: str | None) -> Iterator[Problem]:
+def _tier_problems(uptime: Document) -> Iterator[Problem]:
     tiers = [tier for tier in uptime["tiers"] if tier["below"] is not None]
     target = uptime["target_pct"]
     if tiers and target is not None:
@@ -144,9 +144,6 @@ def _tier_problems(uptime: Document, cap: str | None) -> Iterator[Problem]:
             yield Problem(path, "tier_above_target", {"target": target})
     for before, tier in itertools.pairwise(tiers):
         yield from _tier_pair(before, tier, f"uptime.tiers.{tier['key']}")
-    for tier in tiers:
-        if cap is not None and tier["credit_pct"] is not None and Decimal(tier["credit_pct"]) > Decimal(cap):
-            yield Problem(f"uptime.tiers.{tier['key']}.credit_pct", "above_cap", {"cap": cap})
 
 
 def _tier_pair(before: Document, tier: Document, path: str) -> Iterator[Problem]:
@@ -180,12 +177,12 @@ def credit_problems(terms: Document) -> Iterator[Problem]:
     if credits["claim"] == "automatic" and credits["claim_window_days"] is not None:
         yield Problem("credits.claim_window_days", "not_used")
     for breach in credits["breaches"]:
-        yield from _breach_problems(terms, breach, caps["period_pct"])
+        yield from _breach_problems(terms, breach)
     if credits["extension"] is not None and not credits["extension"]["clocks"]:
         yield Problem("credits.extension.clocks", "required")
 
 
-def _breach_problems(terms: Document, breach: Document, cap: str | None) -> Iterator[Problem]:
+def _breach_problems(terms: Document, breach: Document) -> Iterator[Problem]:
     path = f"credits.breaches.{breach['key']}"
     severity = next((each for each in terms["severities"] if each["key"] == breach["key"]), None)
     yield from severity_known(terms, breach["key"], path)
@@ -195,8 +192,6 @@ def _breach_problems(terms: Document, breach: Document, cap: str | None) -> Iter
             continue
         if severity is not None and severity[clock] is None:
             yield Problem(f"{path}.{clock}", "credit_without_target")
-        if cap is not None and Decimal(credit) > Decimal(cap):
-            yield Problem(f"{path}.{clock}", "above_cap", {"cap": cap})
 
 
 # -- Maintenance, changes, scope --------------------------------------------------------------

@@ -136,15 +136,15 @@ def hours(terms: Terms) -> Schedule:
 
 
 def _dates(override: Override) -> str:
-    return override["date"] if "date" in override else f"{override['from']}/{override['to']}"
+    return override.get("date") or f"{override.get('from', '')}/{override.get('to', '')}"
 
 
 def _override(override: Override) -> list[str]:
-    if "date" in override:
-        dates = words.day(override["date"])
-    else:
+    if "from" in override and "to" in override:
         dates = _("%(first)s to %(last)s", first=words.day(override["from"]), last=words.day(override["to"]))
-    return [dates, words.text(override.get("name")), words.windows(override["hours"]) or _("closed")]
+    else:
+        dates = words.day(override["date"]) if "date" in override else _("(to be agreed)")
+    return [dates, words.text(override.get("name")), words.windows(override.get("hours", [])) or _("closed")]
 
 
 def _peaks(terms: Terms) -> Table:

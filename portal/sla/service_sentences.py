@@ -99,7 +99,7 @@ def hours(terms: Terms) -> list[str]:
         else:
             week = words.week(calendar)
             lines.append(_("%(label)s: %(week)s (%(zone)s).", label=label, week=week, zone=zone))
-        closed = sum(1 for override in calendar["overrides"] if not override["hours"])
+        closed = sum(1 for override in calendar["overrides"] if not override.get("hours"))
         special = len(calendar["overrides"]) - closed
         if closed:
             lines.append(ngettext("Closed on %(num)s holiday.", "Closed on %(num)s holidays.", closed))
@@ -210,6 +210,8 @@ def _moment(after: After) -> str:
         return _("on urgent request")
     if "request" in after:
         return _("on request")
+    if "clock" not in after or ("pct" not in after and "overrun_min" not in after):
+        return _("(to be agreed)")
     clock = words.clock(after["clock"])
     if after.get("overrun_min"):
         late = words.minutes(after["overrun_min"])

@@ -115,7 +115,7 @@ def _read_list(inner: Any, value: Any, path: str, problems: list[Problem]) -> li
                 place = _join(path, key)
             seen.add(key)
         read_item = _read(inner, item, place, problems)
-        if read_item is not None and (not keyed or read_item["key"] is not None):
+        if read_item is not None and (not keyed or read_item.get("key") is not None):
             clean.append(read_item)
     return clean
 

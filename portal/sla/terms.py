@@ -147,10 +147,13 @@ class Tier(TypedDict):
     credit_pct: Percent
 
 
-class TerminationRight(TypedDict, total=False):
+class Keyed(TypedDict):
+    key: Key
+
+
+class TerminationRight(Keyed, total=False):
     """Either `missed` of `of_months`, or one month `below` a figure."""
 
-    key: Key
     missed: Number
     of_months: Number
     below: Percent
