@@ -151,6 +151,7 @@ def app(home: installation.Installation) -> Any:
     """The web application on the test's database; errors come through as they are."""
     from portal.app import create_app
 
+    close_database()
     made = create_app(home.settings)
     made.testing = True
     made.config["WTF_CSRF_ENABLED"] = False
