@@ -10,8 +10,11 @@ from flask import Flask
 # In the order of the main menu, then what everybody uses.
 MODULES = (
     "home",
+    "new_contracts",
     "contracts",
     "drafts",
+    "draft_steps",
+    "clauses",
     "documents",
     "recipients",
     "sending",

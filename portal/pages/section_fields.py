@@ -117,7 +117,8 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
                     lazy("Holidays and other hours"),
                     "overrides",
                     hint=lazy(
-                        "One line each: 2027-12-25 | closed | Christmas Day, or 2027-11-20 to 2027-12-31 | 06:00-24:00 | Peak."
+                        "One line each, such as 2027-12-25 | closed | Christmas Day"
+                        " or 2027-11-20 to 2027-12-31 | 06:00-24:00 | Peak."
                     ),
                 ),
             ),

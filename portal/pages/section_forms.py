@@ -160,7 +160,7 @@ def override_line(override: dict[str, Any], languages: Sequence[str]) -> str:
 
 
 def rows_item(section: str, path: str) -> Rows | None:
-    """The list of rows at this path of the section."""
+    """The list of rows at this path of the section; None where there is none."""
 
     def search(items: Sequence[Any], before: str) -> Rows | None:
         for item in items:
@@ -172,7 +172,7 @@ def rows_item(section: str, path: str) -> Rows | None:
                 return found
         return None
 
-    return search(SECTIONS[section], "")
+    return search(SECTIONS.get(section, ()), "")
 
 
 def row_keys(form: Form, name: str) -> list[str]:

@@ -34,9 +34,10 @@ class Stored:
     size_bytes: int
 
 
-def put(content: bytes) -> Stored:
+def put(content: bytes, folder: str = "documents") -> Stored:
     """Write bytes to the store, before the transaction that records them."""
-    key = new_id()
+    name = new_id()
+    key = f"{folder}/{name[-2:]}/{name}"
     installation.current().store.put(key, content)
     return Stored(key, hashlib.sha256(content).hexdigest(), len(content))
 
@@ -118,7 +119,7 @@ class StoredPage:
 
 def put_pages(pdf: bytes) -> list[StoredPage]:
     """Make pictures of every page in a child and store them; before any transaction."""
-    return [StoredPage(image, put(image.webp)) for image in images.page_images(pdf, pool=POOL)]
+    return [StoredPage(image, put(image.webp, "pages")) for image in images.page_images(pdf, pool=POOL)]
 
 
 def record_pages(document: Document, pages: Sequence[StoredPage]) -> None:
