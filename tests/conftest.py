@@ -129,14 +129,7 @@ def home(portal_settings: settings.Settings) -> Iterator[installation.Installati
     base.db.connect(reuse_if_open=True)
     i18n.activate("en")
     yield opened
-    close_database()
-
-
-def close_database() -> None:
-    if not base.db.is_closed():
-        base.db.close()
-    if hasattr(base.db.obj, "close_all"):
-        base.db.obj.close_all()
+    base.disconnect()
 
 
 @pytest.fixture
@@ -151,7 +144,6 @@ def app(home: installation.Installation) -> Any:
     """The web application on the test's database; errors come through as they are."""
     from portal.app import create_app
 
-    close_database()
     made = create_app(home.settings)
     made.testing = True
     made.config["WTF_CSRF_ENABLED"] = False

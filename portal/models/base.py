@@ -79,7 +79,8 @@ def new_id() -> str:
 
 
 def connect(database_url: str) -> peewee.Database:
-    """Bind the tables to a database; opens no connection yet."""
+    """Bind the tables to a database; opens no connection yet, and leaves a former one closed."""
+    disconnect()
     parts = urlsplit(database_url)
     if parts.scheme == "sqlite":
         database = peewee.SqliteDatabase(
@@ -107,6 +108,16 @@ def connect(database_url: str) -> peewee.Database:
         )
     db.initialize(database)
     return database
+
+
+def disconnect() -> None:
+    """Close this thread's connection, and every pooled one."""
+    if db.obj is None:
+        return
+    if not db.is_closed():
+        db.close()
+    if hasattr(db.obj, "close_all"):
+        db.obj.close_all()
 
 
 def is_sqlite() -> bool:
