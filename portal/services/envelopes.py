@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from portal import failpoints
 from portal.errors import Conflict, Invalid, NotFound
 from portal.i18n import format_datetime
 from portal.i18n import gettext as _
@@ -73,7 +74,9 @@ def latest(contract: Contract) -> Envelope | None:
 
 def recipients_of(envelope: Envelope) -> list[Recipient]:
     """Everybody in it: in the order in which they act, then those who get a copy."""
-    rows = Recipient.select().where(Recipient.envelope == envelope).order_by(Recipient.id)
+    rows = list(Recipient.select().where(Recipient.envelope == envelope).order_by(Recipient.id))
+    for row in rows:
+        row.envelope = envelope
     return sorted(rows, key=lambda r: (r.role == "copy", routing.group_of(r)))
 
 
@@ -126,6 +129,8 @@ def send(
             facts=queued_facts(envelope, people), personal={"message": message},
         )  # fmt: skip
         jobs.add("send_envelope", {"envelope": envelope.id}, key=f"send:{envelope.id}", now=now)
+        failpoints.reach("envelope.before_commit")
+    failpoints.reach("envelope.after_commit")
     return envelope
 
 
@@ -356,6 +361,7 @@ def ask_next(envelope: Envelope, now: datetime) -> None:
             record_of("recipient.asked", recipient, envelope, SYSTEM, now)
             if writes:
                 signing_mails.ask(recipient, envelope, now)
+                failpoints.reach("ask.after_mail_row")
     names = ", ".join(r.name for r in group)
     Contract.update(waiting_for=names).where(Contract.id == envelope.contract.id).execute()
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from portal import channels
+from portal import channels, failpoints
 from portal.channels import Attachment, Message, Rejected, Unavailable
 from portal.errors import TooMany
 from portal.i18n import gettext as _
@@ -82,9 +82,9 @@ def queue(
 
 def words(name: str, context: Mapping[str, Any], contract: Contract | None) -> dict[str, Any]:
     """What a template is given."""
-    said = {"company": company(), **context, "name": name, "url": url}
+    said = {**context, "name": name, "url": url}
     if contract is None:
-        return said
+        return {"company": company(), **said}
     entity = contract.entity
     said |= {
         "company": {"name": entity.name, "address": one_line(entity.address), "logo_url": ""},
@@ -161,12 +161,14 @@ def deliver(payload: dict[str, Any], context: jobs.Context) -> None:
         else channels.sms_gateway(settings.sms_url)
     )
     Notice.update(attempts=Notice.attempts + 1).where(Notice.id == notice.id).execute()
+    failpoints.reach("notice.before_gateway")
     try:
         gateway.send(message_of(notice))
     except Unavailable as error:
         raise jobs.Retry(str(error)) from error
     except Rejected as error:
         raise jobs.GiveUp(str(error)) from error
+    failpoints.reach("notice.after_gateway")
     with transaction():
         context.hold()
         taken: dict[str, Any] = {"status": "sent", "sent_at": context.clock(), "failure": ""}

@@ -54,6 +54,7 @@ def seal_job(payload: dict[str, Any], context: jobs.Context) -> None:
     with transaction():
         context.hold()
         record(envelope, content, is_complete=is_complete, now=context.clock())
+        failpoints.reach("seal.before_commit")
     failpoints.reach("seal.after_record")
 
 
@@ -194,7 +195,8 @@ def record(envelope: Envelope, content: bytes, *, is_complete: bool, now: dateti
     locked = envelopes.lock(envelope.id)
     if locked.executed is not None:
         raise Conflict(_("This contract is sealed already."))
-    contract, shown = locked.contract, locked.document
+    contract, shown = envelope.contract, envelope.document
+    locked.contract, locked.document, locked.revision = contract, shown, envelope.revision
     document = add_version(locked, content, 1, now)
     Envelope.update(
         executed=document, seal_status="sealed" if is_complete else "incomplete", seal_problem=""

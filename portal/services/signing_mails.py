@@ -76,6 +76,7 @@ def deliver_copies(envelope: Envelope, executed: Document, now: datetime) -> Non
     """The finished contract to everyone: by link, and attached too unless it holds PHI."""
     told: set[str] = set()
     for recipient in Recipient.select().where(Recipient.envelope == envelope).order_by(Recipient.id):
+        recipient.envelope = envelope
         token = links.issue(recipient, now=now, purpose=links.COPY)
         to(
             recipient, "completed", envelope, now, attachments=[executed.id],
