@@ -144,6 +144,8 @@ def confirm(place: Place, *, document_sha256: str, by: Actor, now: datetime) -> 
             consents.reading_shown(fresh.recipient)
             envelopes.apply_event(fresh.envelope.id, event_of(fresh, now), by=by, now=now)
             save_draft(fresh, {"reviewed": False})
+            failpoints.reach("act.before_commit")
+        failpoints.reach("act.after_commit")
     except peewee.IntegrityError as error:
         # The unique index is the last wall; whoever stood behind it has acted already.
         raise Conflict(_("You have already answered; nothing was done twice.")) from error
@@ -270,6 +272,15 @@ def ask(place: Place, kind: str, text: str, *, by: Actor, now: datetime) -> None
     with transaction():
         tasks.add(kind, place.contract, place.recipient, now=now, text=said)
         note(f"{kind}.asked", place, by, now)
+
+
+def note_download(place: Place, sha256: str, *, by: Actor, now: datetime) -> None:
+    """Who took a finished copy, and when, stays in the trail."""
+    with transaction():
+        audit.append(
+            "copy.downloaded", ("recipient", place.recipient.id), chain=place.contract.id, by=by, now=now,
+            facts={"sha256": sha256},
+        )  # fmt: skip
 
 
 def note(act: str, place: Place, by: Actor, now: datetime) -> None:

@@ -20,7 +20,17 @@ from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Act, Consent, Envelope, LinkToken, Recipient, Right
 from portal.models.parties import Counterparty, LegalEntity
 from portal.models.people import Person, Session
-from portal.services import audit, consent_texts, envelopes, factors, links, routing, sessions, signing_mails
+from portal.services import (
+    audit,
+    consent_texts,
+    envelopes,
+    factors,
+    jobs,
+    links,
+    routing,
+    sessions,
+    signing_mails,
+)
 from portal.services.audit import Actor
 from portal.services.builtin_ceremony import BuiltinCeremony
 from providers.interface import EventKind, ProviderEvent
@@ -32,9 +42,9 @@ COLUMNS = (
     Envelope.id, Envelope.status, Envelope.seal_status, Envelope.executed, Envelope.message,
     Envelope.expires_at, Envelope.sent_at, Envelope.ended_at, Envelope.provider, Envelope.revision,
     Contract.id, Contract.reference, Contract.title, Contract.kind, Contract.side, Contract.has_phi,
-    Contract.owner, Contract.languages, Contract.entity,
-    LegalEntity.id, LegalEntity.name, LegalEntity.email, LegalEntity.phone, LegalEntity.zone,
-    LegalEntity.logo_type,
+    Contract.owner, Contract.languages, Contract.entity, Contract.flags, Contract.counterparty,
+    LegalEntity.id, LegalEntity.name, LegalEntity.address, LegalEntity.email, LegalEntity.phone,
+    LegalEntity.zone, LegalEntity.logo_type,
     Counterparty.id, Counterparty.name, Counterparty.zone,
     Document.id, Document.sha256, Document.pages, Document.size_bytes, Document.file_name,
     Person.id, Person.name, Person.email, Person.phone, Person.language, Person.zone,
@@ -216,6 +226,9 @@ def enter(link: LinkToken, place: Place, session_sha256: str, *, by: Actor, now:
         grant(place.recipient, session_sha256, link.purpose, by=by, now=now)
         if link.purpose == links.SIGN:
             note_opened(place.recipient, by=by, now=now)
+        if place.recipient.is_consumer and place.consent is None:
+            key = f"demonstration:{place.recipient.id}"
+            jobs.add("make_demonstration", {"recipient": place.recipient.id}, key=key, now=now)
 
 
 def note_opened(recipient: Recipient, *, by: Actor, now: datetime) -> None:

@@ -6,11 +6,13 @@ from importlib import import_module
 
 MODULES = (
     "portal.services.audit_chains",
+    "portal.services.demonstrations",
     "portal.services.envelopes",
     "portal.services.notices",
     "portal.services.reminders",
     "portal.services.sealing",
     "portal.services.sending",
+    "portal.services.uploads",
 )
 
 
