@@ -147,10 +147,12 @@ NEXT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("wanted", NEXT)
-def test_next_leads_nowhere_else(app: Any, wanted: str) -> None:
+def test_next_leads_nowhere_else(app: Any) -> None:
     with app.test_request_context("/"):
-        assert guards.safe_next(wanted) == "/"
+        taken = [wanted for wanted in NEXT if guards.safe_next(wanted) != "/"]
+
+    assert len(NEXT) >= 40
+    assert taken == []
 
 
 def test_next_keeps_a_path_of_ours_with_its_query(app: Any) -> None:
