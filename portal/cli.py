@@ -168,14 +168,14 @@ def do_work(arguments: argparse.Namespace) -> int:
 
 
 def do_people_add(arguments: argparse.Namespace) -> int:
-    from portal.services import people
+    from portal.services import installation, people
 
-    settings = open_prepared()
+    open_prepared()
     link = people.invite_from_command(
         arguments.email,
         name=arguments.name,
         roles=arguments.role,
-        base_url=base_address(settings),
+        base_url=installation.address(),
         now=utc_now(),
     )
     say(arguments, {"email": arguments.email, "link": link}, link)
@@ -308,10 +308,6 @@ def need_existing() -> None:
 
 def database_file(settings: Settings) -> Path:
     return Path(settings.database_url.removeprefix("sqlite:///"))
-
-
-def base_address(settings: Settings) -> str:
-    return settings.base_url or "http://127.0.0.1:8000"
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def serve(
     check_can_start(settings, host, port)
     with only_start(settings):
         prepare(settings)
+        installation.set_fact("address", local_address(settings, host, port), utc_now())
         if prepared is not None:
             prepared()
         base.db.close()

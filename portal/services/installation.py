@@ -79,6 +79,12 @@ def fact(name: str, default: Any = None) -> Any:
     return default if row is None else row.value
 
 
+def address() -> str:
+    """Where people reach the portal: BASE_URL, else where it was last started to listen."""
+    known = current().settings.base_url or fact("address", "http://127.0.0.1:8000")
+    return str(known)
+
+
 def set_fact(name: str, value: Any, now: datetime) -> None:
     InstallationFact.insert(name=name, value=value, updated_at=now).on_conflict(
         conflict_target=[InstallationFact.name],

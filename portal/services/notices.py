@@ -22,6 +22,7 @@ from portal.models.base import new_id, transaction
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Recipient
 from portal.models.notices import Notice
+from portal.models.parties import LegalEntity
 from portal.services import installation, jobs, rendering
 
 # Written by people, so it may hold anything: never mailed for a contract with PHI.
@@ -103,16 +104,17 @@ def one_line(text: str) -> str:
 
 def url(path: str) -> str:
     """The address people can open from a mail."""
-    base = installation.current().settings.base_url or installation.fact("address", "http://127.0.0.1:8000")
-    return f"{base}{path}"
+    return f"{installation.address()}{path}"
 
 
 def company() -> dict[str, str]:
     """What the installation calls itself where no contract says which company writes."""
-    known = installation.fact("company", {})
+    first = (
+        LegalEntity.select().where(LegalEntity.retired_at.is_null()).order_by(LegalEntity.created_at).first()
+    )
     return {
-        "name": str(known.get("name", "Countersign")),
-        "address": one_line(str(known.get("address", ""))),
+        "name": first.name if first else "Countersign",
+        "address": one_line(first.address) if first else "",
         "logo_url": "",
     }
 
