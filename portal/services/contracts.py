@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from portal.errors import Conflict, Invalid, NotAllowed, NotFound
-from portal.i18n import LANGUAGES, lazy
+from portal.i18n import format_datetime, lazy, ngettext
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.contracts import Contract, ContractContact, ReferenceCounter, Revision
-from portal.models.parties import Contact, Counterparty, LegalEntity, Signatory
+from portal.models.parties import Counterparty, LegalEntity, Signatory
 from portal.models.people import Person
 from portal.models.templates import TemplateVersion
-from portal.services import audit, contract_search, contract_states, permissions
-from portal.sla import duration, levels, money
+from portal.services import (
+    audit,
+    contract_search,
+    contract_states,
+    permissions,
+)
+from portal.sla import duration, money
 from portal.sla import terms as terms_shape
+from portal.sla.words import listed
 
 SIDES = ("supplier", "customer")
 CONTACT_ROLES = ("sales", "it", "legal", "procurement", "executive", "service")
@@ -180,41 +186,6 @@ def derived(terms: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def copy_from(source: Contract, *, owner: Person, by: audit.Actor, now: datetime) -> Contract:
-    """A new draft with the text, people and party of another contract, as they stand there now."""
-    text = current_revision(source)
-    given = Revision.get_or_none((Revision.contract == source) & (Revision.number == 0))
-    made = create(
-        entity=source.entity,
-        side=source.side,
-        owner=owner,
-        title=source.title,
-        kind=source.kind,
-        counterparty=source.counterparty,
-        template_version=source.template_version,
-        terms=text.terms,
-        clauses=text.clauses,
-        languages=source.languages,
-        recipients=[dict(each) for each in source.recipients],
-        signatory=Signatory.get_or_none(Signatory.id == source.signatory_id),
-        copied_from=source,
-        base=(given.terms, given.clauses) if given else None,
-        by=by,
-        now=now,
-    )
-    with transaction():
-        for each in people(source):
-            if each.role == "owner":
-                continue
-            ContractContact.create(
-                contract=made, side=each.side, role=each.role, person=each.person, contact=each.contact
-            )
-        Contract.update(prevailing_language=source.prevailing_language, flags=source.flags).where(
-            Contract.id == made.id
-        ).execute()
-    return Contract.get_by_id(made.id)
-
-
 def current_revision(contract: Contract) -> Revision:
     """The newest state of the text, frozen or not."""
     newest = Revision.select().where((Revision.contract == contract) & (Revision.number > 0))
@@ -226,158 +197,6 @@ def people(contract: Contract) -> list[ContractContact]:
     """Everybody named in the contract, on both sides."""
     query = ContractContact.select().where(ContractContact.contract == contract)
     return list(query.order_by(ContractContact.id))  # type: ignore[attr-defined]
-
-
-# -- The fast lane ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FastLane:
-    """The eight answers: template, level, side and party, who signs, product, value, start, length."""
-
-    template_version_id: str
-    level: str
-    side: str
-    party: str  # a name; one we know already is taken, otherwise made
-    signatory_id: str
-    their_name: str
-    their_email: str
-    product: str
-    fee: Decimal
-    currency: str
-    start_on: date
-    length_months: int
-    their_title: str = ""
-    party_country: str = ""  # of a company we did not know
-
-
-def fast_lane(answers: FastLane, *, owner: Person, by: audit.Actor, now: datetime) -> Contract:
-    """A whole draft from eight answers; everything else comes from the level of the template.
-
-    Raises Invalid beside the answer that cannot be taken.
-    """
-    from portal.services import entities, parties, templates
-
-    version = templates.published(answers.template_version_id)
-    if version is None:
-        raise Invalid({"template": _("Choose one of the templates.")})
-    if answers.level not in version.levels:
-        raise Invalid({"level": _("Choose one of the levels of this template.")})
-    signatory = Signatory.get_or_none(Signatory.id == answers.signatory_id)
-    if signatory is None:
-        raise Invalid({"signatory": _("Choose who signs for us.")})
-    entity = signatory.entity
-    with transaction():
-        party = parties.find_or_add(answers.party, country=answers.party_country, by=by, now=now)
-        languages = languages_for(party, version)
-        terms = terms_from(answers, version, entity, party)
-        value = money.value(terms) or Decimal(0)  # type: ignore[arg-type]
-        reason = entities.why_not(signatory, value, answers.currency, now.date())
-        if reason:
-            raise Invalid({"signatory": reason})
-        contact = parties.contact_for(
-            party, answers.their_name, answers.their_email, title=answers.their_title, by=by, now=now
-        )
-        contract = create(
-            entity=entity,
-            side=answers.side,
-            owner=owner,
-            title=title_for(version, answers, languages[0]),
-            counterparty=party,
-            template_version=version,
-            terms=terms,
-            clauses=version.clauses,
-            languages=languages,
-            recipients=[our_signer(signatory), their_signer(contact, 2)],
-            signatory=signatory,
-            by=by,
-            now=now,
-        )
-        ContractContact.create(contract=contract, side="ours", role="signatory", person=signatory.person)
-        ContractContact.create(contract=contract, side="theirs", role="signatory", contact=contact)
-    return contract
-
-
-def languages_for(party: Counterparty, version: TemplateVersion) -> list[str]:
-    """The other party's language where the template is written in it, else English."""
-    written = set().union(*(clause["text"] for clause in version.clauses)) if version.clauses else {"en"}
-    return [party.language if party.language in written else "en"]
-
-
-def terms_from(
-    answers: FastLane, version: TemplateVersion, entity: LegalEntity, party: Counterparty
-) -> dict[str, Any]:
-    """The terms of the level with the answers filled in.
-
-    Hours, holidays and law are those of the customer, whichever side that is; where that law is
-    not known here, our entity's is written in.
-    """
-    customer: Any = party if answers.side == "supplier" else entity
-    country = customer.country or entity.country
-    terms: dict[str, Any] = dict(
-        levels.defaults(
-            version.template.key,
-            answers.level,
-            side=answers.side,  # type: ignore[arg-type]
-            product=answers.product,
-            start_on=answers.start_on,
-            length_months=answers.length_months,
-            fee=answers.fee,
-            currency=answers.currency,
-            tz=customer.zone or entity.zone,
-            country=country or None,
-        )
-    )
-    commercial = terms["commercial"]
-    for field, ours in (("governing_law", entity.governing_law), ("courts", entity.courts)):
-        if not any((commercial[field] or {}).values()) and ours:
-            commercial[field] = dict.fromkeys(LANGUAGES, ours)
-    return terms
-
-
-def title_for(version: TemplateVersion, answers: FastLane, language: str) -> str:
-    label = version.levels[answers.level]["label"]
-    name = label.get(language) or next(iter(label.values()))
-    if language == "fr":
-        return f"Support {name} pour {answers.product}"
-    return f"{name} support for {answers.product}"
-
-
-def our_signer(signatory: Signatory, order: int = 1) -> dict[str, Any]:
-    """The recipient entry of an authorised signatory of ours."""
-    person = signatory.person
-    return {
-        "key": "ours-1",
-        "side": "ours",
-        "role": "signer",
-        "routing_order": order,
-        "name": person.name,
-        "email": person.email,
-        "title": signatory.title,
-        "organisation": signatory.entity.name,
-        "phone": person.phone,
-        "language": person.language,
-        "is_consumer": False,
-        "person_id": person.id,
-    }
-
-
-def their_signer(contact: Contact, order: int, key: str = "theirs-1") -> dict[str, Any]:
-    """The recipient entry of somebody who signs for the other party."""
-    return {
-        "key": key,
-        "side": "theirs",
-        "role": "signer",
-        "routing_order": order,
-        "name": contact.name,
-        "email": contact.email,
-        "title": contact.title,
-        "organisation": contact.counterparty.name,
-        "phone": contact.phone,
-        "language": contact.language,
-        "is_consumer": False,
-        "person_id": None,
-    }
 
 
 # -- Changing ---------------------------------------------------------------------------------
@@ -421,3 +240,113 @@ def withdraw(contract: Contract, *, reason: str, by: audit.Actor, now: datetime)
         raise Conflict(_("It is out for signature. Void the signing request first."))
     with transaction():
         contract_states.become(contract, "withdrawn", by=by, now=now, reason=reason.strip())
+
+
+# -- What comes next ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """Who waits for whom, what happens by itself, and the one button: `action` names a page of ours."""
+
+    title: str
+    note: str = ""
+    action: str = ""  # draft | recipients | prepare | send | remind | retry | new
+    label: str = ""
+
+
+def next_step(contract: Contract, person: Person | None) -> NextStep:
+    """The next step of a contract as this person sees it; without a button where it is not theirs."""
+    found = STEPS.get(contract.state, ended)(contract)
+    mine = is_author(contract, person)
+    if mine or not found.action:
+        return found
+    return NextStep(found.title, found.note)
+
+
+def drafting(contract: Contract) -> NextStep:
+    from portal.services import revisions
+
+    missing = revisions.faults(contract, revisions.current(contract))
+    if missing:
+        title = ngettext(
+            "One thing is missing in the draft.", "%(num)s things are missing in the draft.", len(missing)
+        )
+        action = (
+            "file"
+            if contract.kind == "file" and revisions.terms_mode(contract) == revisions.NO_TERMS
+            else "draft"
+        )
+        return NextStep(title, _("It can be sent once all of it is said."), action, _("Finish the draft"))
+    if not any(each["role"] == "signer" for each in contract.recipients):
+        return NextStep(
+            _("The text is complete."),
+            _("Nobody is named who signs yet."),
+            "recipients",
+            _("Choose who signs"),
+        )
+    names = listed([each["name"] for each in contract.recipients if each["role"] == "signer"])
+    return NextStep(
+        _("The text is complete; %(names)s will sign.", names=names),
+        _("The exact PDF is made now. You look at it once more before it is sent."),
+        "prepare",
+        _("Check and send"),
+    )
+
+
+def ready(contract: Contract) -> NextStep:
+    return NextStep(
+        _("The PDF is ready; nobody has been asked to sign yet."), "", "send", _("Check and send")
+    )
+
+
+def signing(contract: Contract) -> NextStep:
+    """Who is asked, since when, and when they are reminded."""
+    from portal.services import envelopes
+
+    envelope = envelopes.open_for(contract)
+    asked = [r for r in envelopes.recipients_of(envelope) if r.status in envelopes.ASKED] if envelope else []
+    if envelope is None or not asked:
+        return NextStep(_("The signing request is on its way."))
+    names = listed([each.name for each in asked])
+    opened = all(each.status == "opened" for each in asked)
+    title = (
+        _("%(names)s has been asked to sign and has opened the contract.", names=names)
+        if opened and len(asked) == 1
+        else ngettext(
+            "%(names)s has been asked to sign.", "%(names)s have been asked to sign.", len(asked), names=names
+        )
+    )
+    reminders = [each.next_reminder_at for each in asked if each.next_reminder_at]
+    expiry = _("The request expires on %(day)s.", day=format_datetime(envelope.expires_at))
+    note = " ".join(
+        [_("The next reminder goes out on %(at)s.", at=format_datetime(min(reminders))), expiry]
+        if reminders
+        else [expiry]
+    )
+    return NextStep(title, note, "remind", _("Remind now"))
+
+
+def signed(contract: Contract) -> NextStep:
+    from portal.services import envelopes
+
+    envelope = envelopes.latest(contract)
+    if envelope is not None and envelope.executed is None:
+        return NextStep(
+            _("Everybody has signed."), _("The signed PDF is being closed with the company seal.")
+        )
+    return NextStep(_("Everybody has signed; the signed PDF is kept and sent to all."), "", "", "")
+
+
+def ended(contract: Contract) -> NextStep:
+    return NextStep(_("This contract is “%(state)s”.", state=contract_states.NAMES[contract.state]))
+
+
+STEPS: dict[str, Callable[[Contract], NextStep]] = {
+    "draft": drafting,
+    "internal_review": drafting,
+    "negotiation": drafting,
+    "ready_to_sign": ready,
+    "signing": signing,
+    "signed": signed,
+}

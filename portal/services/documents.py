@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from portal import failpoints
 from portal.documents import children, images
 from portal.errors import NotFound, Unavailable
 from portal.i18n import gettext as _
@@ -74,6 +75,7 @@ def record(
 def add(content: bytes, kind: str, *, file_name: str, now: datetime, **about: Any) -> Document:
     """Store and record in one; call it outside transactions. `about` as in `record`."""
     stored = put(content)
+    failpoints.reach("document.after_store")
     with transaction():
         return record(stored, kind, file_name=file_name, now=now, **about)
 

@@ -11,6 +11,7 @@ MODULES = (
     "portal.services.notices",
     "portal.services.reminders",
     "portal.services.sealing",
+    "portal.services.sign_in",
     "portal.services.sending",
     "portal.services.uploads",
 )

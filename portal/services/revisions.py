@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from portal import failpoints
 from portal.documents import children, intake, markdown, render
 from portal.documents.render import Rendered
 from portal.errors import Conflict, Invalid
@@ -178,7 +179,7 @@ def content(contract: Contract, revision: Revision, sha256s: list[str]) -> dict[
         "value": {"amount": f"{contract.value_amount:.2f}", "currency": contract.currency},
         "terms": revision.terms if mode != NO_TERMS else None,
         "terms_are": mode,
-        "clauses": revision.clauses,
+        "clauses": revision.clauses if contract.kind != "file" else [],
         "documents": sha256s,
         "template": {"key": version.template.key, "version": version.number, "sha256": version.sha256}
         if version
@@ -217,8 +218,10 @@ def freeze(contract: Contract, *, by: audit.Actor, now: datetime) -> Revision:
     if missing:
         raise Conflict(missing)
     prepared = prepare(contract, latest, now=now)
+    failpoints.reach("freeze.after_store")
     with transaction():
         fix(contract, latest, prepared, by=by, now=now)
+        failpoints.reach("freeze.before_commit")
     return Revision.get_by_id(latest.id)
 
 
@@ -299,6 +302,28 @@ def make_ready(contract: Contract, *, by: audit.Actor, now: datetime) -> Revisio
     with transaction():
         contract_states.advance_to_ready(contract, sha256=str(revision.sha256), by=by, now=now)
     return revision
+
+
+def reading(contract: Contract, revision_id: str) -> dict[str, Any]:
+    """A revision's clauses as HTML, by language, with the number each has. Raises Conflict if unreadable."""
+    revision = Revision.get_by_id(revision_id)
+    numbered = markdown.number_clauses(revision.clauses)
+    numbers = {each["key"]: each["number"] for each in numbered}
+    try:
+        html = {
+            language: [
+                markdown.to_html(
+                    each["text"].get(language, ""),
+                    layouts.variable_words(contract, revision, language),
+                    numbers,
+                )
+                for each in numbered
+            ]
+            for language in contract.languages
+        }
+    except (markdown.UnknownVariable, markdown.UnknownReference, markdown.TooLong) as error:
+        raise Conflict(_("A clause names something that does not exist: %(name)s", name=error)) from error
+    return {"revision": revision, "clauses": numbered, "html": html}
 
 
 # -- Printing -----------------------------------------------------------------------------------

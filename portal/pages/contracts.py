@@ -1,0 +1,353 @@
+"""The list of contracts, and the page of one: where it stands, who is in it, what comes next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request, url_for
+
+from portal.clock import utc_now
+from portal.errors import Invalid, NotFound
+from portal.i18n import NAMES, current, format_date, format_money, format_size
+from portal.i18n import gettext as _
+from portal.models.contracts import Contract
+from portal.models.parties import Counterparty
+from portal.models.people import Person
+from portal.pages.forms import Form
+from portal.pages.guards import actor, person, requires
+from portal.pages.respond import leave, show
+from portal.services import (
+    contract_search,
+    contract_states,
+    contracts,
+    documents,
+    envelopes,
+    permissions,
+    recipients,
+    revisions,
+    timeline,
+)
+from portal.services.contract_search import Filters
+from portal.sla import commercial_sentences, duration, money, sentences, shape, words
+
+bp = Blueprint("contracts", __name__)
+# What the button of the next step does: the page it opens, or the address it posts to.
+OPENS = {
+    "draft": "drafts.page",
+    "file": "new_contracts.their_file",
+    "recipients": "recipients.page",
+    "send": "sending.page",
+}
+POSTS = {"prepare": "contracts.prepare", "remind": "sending.remind"}
+
+
+# -- The list -----------------------------------------------------------------------------------------
+
+
+@bp.get("/contracts")
+@requires("contract.read")
+def index() -> Response:
+    me, args = person(), request.args
+    filters = Filters(
+        words=args.get("q", "")[:200],
+        state=args.get("state", ""),
+        side=args.get("side", ""),
+        owner=args.get("owner", "")[:40].replace("\0", ""),
+        party=args.get("party", "")[:40].replace("\0", ""),
+        sort=args.get("sort", "updated"),
+    )
+    found = contract_search.page(me, filters, after=args.get("after", ""), before=args.get("before", ""))
+    chosen = {name: value for name, value in vars(filters).items() if value and name != "words"}
+    chosen |= {"q": filters.words} if filters.words else {}
+    return show(
+        "contracts/index.html",
+        "contracts/_list.html",
+        filters=filters,
+        rows=[list_row(contract) for contract in found.contracts],
+        is_partial=found.is_partial,
+        next_url=url_for(".index", **chosen, after=found.next) if found.next else "",
+        previous_url=url_for(".index", **chosen, before=found.previous) if found.previous else "",
+        sort_urls={name: url_for(".index", **{**chosen, "sort": name}) for name in contract_search.SORTS},
+        is_filtered=any((filters.words, filters.state, filters.side, filters.owner, filters.party)),
+        states=state_options(),
+        owners=owner_options(),
+        party=Counterparty.get_or_none(Counterparty.id == filters.party) if filters.party else None,
+        may_create=permissions.allows(me, "contract.create"),
+    )
+
+
+def list_row(contract: Contract) -> dict[str, Any]:
+    return {
+        "title": contract.title,
+        "reference": contract.reference,
+        "url": url_for(".page", reference=contract.reference),
+        "party": contract.counterparty.name if contract.counterparty else "",
+        "state": contract_states.NAMES[contract.state],
+        "tone": contract_states.TONES.get(contract.state, "none"),
+        "waiting_for": contract.waiting_for,
+        "value": format_money(contract.value_amount, contract.currency) if contract.value_amount else "",
+        "end_on": contract.end_on,
+        "updated_at": contract.updated_at,
+    }
+
+
+def state_options() -> list[tuple[str, Any]]:
+    phases = {
+        "draft": _("Draft"),
+        "agree": _("Negotiate and approve"),
+        "sign": _("Sign"),
+        "live": _("Live"),
+        "ended": _("Ended"),
+        "archived": _("Archived"),
+    }
+    return [("", _("Any phase")), *phases.items()]
+
+
+def owner_options() -> list[tuple[str, str]]:
+    """Colleagues who own contracts, or may."""
+    staff = Person.select().where(Person.counterparty_id.is_null()).order_by(Person.name).limit(500)
+    return [
+        ("", _("Anybody")),
+        *((each.id, each.name) for each in staff if permissions.allows(each, "contract.edit")),
+    ]
+
+
+# -- One contract ----------------------------------------------------------------------------------------
+
+
+@bp.get("/contracts/<reference>")
+@requires("contract.read")
+def page(reference: str) -> Response:
+    return contract_page(contracts.get(reference, person()))
+
+
+def contract_page(contract: Contract, form: Form | None = None, status: int = 200) -> Response:
+    me = person()
+    revision = revisions.current(contract)
+    is_author = contracts.is_author(contract, me)
+    step = contracts.next_step(contract, me)
+    return show(
+        "contracts/show.html",
+        None,
+        status,
+        contract=contract,
+        revision=revision,
+        form=form or Form(None),
+        phase=contract_states.phase(contract),
+        state=contract_states.NAMES[contract.state],
+        tone=contract_states.TONES.get(contract.state, "none"),
+        is_over=contract.state in contract_states.WITHOUT_FORCE,
+        step=step,
+        step_url=address(OPENS.get(step.action) or POSTS.get(step.action, ""), contract),
+        step_posts=step.action in POSTS,
+        is_author=is_author,
+        may_edit=contracts.may_edit(contract, me),
+        may_reopen=is_author and contract.state == "ready_to_sign",
+        may_withdraw=is_author
+        and contract.state in contract_states.BEFORE_SIGNED
+        and contract.state != "signing",
+        may_reassign=is_author or permissions.allows(me, "contract.reassign"),
+        may_create=permissions.allows(me, "contract.create"),
+        may_read_trail=permissions.allows(me, "audit.read"),
+        owners=owner_options()[1:],
+        people=people_of(contract),
+        people_note=people_note(contract),
+        recipients_url=address("recipients.page", contract) if is_author else "",
+        promises=promises(contract, revision),
+        reading=revisions.terms_mode(contract) == revisions.READING,
+        happened=timeline.of(contract),
+        facts=money_and_dates(contract, revision.terms),
+        documents=documents_of(contract),
+        versions=revisions.versions(contract),
+        provider=provider_name(contract),
+        preview_url=url_for("drafts.preview", reference=contract.reference),
+        shown_url=shown_url(contract),
+    )  # fmt: skip
+
+
+def address(endpoint: str, contract: Contract) -> str:
+    """A page about the contract; "" where this installation has none."""
+    if endpoint not in current_app.view_functions:
+        return ""
+    return url_for(endpoint, reference=contract.reference)
+
+
+def people_of(contract: Contract) -> list[Any]:
+    """Who signs, in order, with how each stands."""
+    overview = getattr(recipients, "overview", None)
+    if overview is not None:
+        return list(overview(contract))
+    return [
+        {
+            "order": each.get("routing_order", 1) if each["role"] != "copy" else None,
+            "name": each["name"],
+            "about": ", ".join(filter(None, (each.get("title"), each.get("organisation")))),
+            "how": str(recipients.ROLES[each["role"]]),
+            "word": _("Not asked yet"),
+            "tone": "next",
+        }
+        for each in recipients.listed(contract)
+    ]
+
+
+def people_note(contract: Contract) -> str:
+    """`1 of 3 has signed`, once somebody has been asked."""
+    envelope = envelopes.latest(contract)
+    if envelope is None or contract.state not in ("signing", "signed"):
+        return ""
+    signers = [each for each in envelopes.recipients_of(envelope) if each.role == "signer"]
+    done = sum(each.status == "signed" for each in signers)
+    return _("%(done)s of %(all)s signed", done=done, all=len(signers))
+
+
+def promises(contract: Contract, revision: Any) -> list[Any]:
+    """What is promised, as sentences, with what differs from the template."""
+    from portal.pages.draft_view import base_terms
+
+    if revisions.terms_mode(contract) == revisions.NO_TERMS or shape.read(revision.terms)[1]:
+        return []
+    skipped = ("commercial.fee", "commercial.renewal", "commercial.liability_cap", "commercial.governing_law")
+    written = sentences.sections(revision.terms, current(), base=base_terms(contract, revision.terms))  # type: ignore[arg-type]
+    return [section for section in written if section.key not in skipped]
+
+
+def money_and_dates(contract: Contract, terms: dict[str, Any]) -> list[tuple[str, str]]:
+    commercial = terms["commercial"]
+    facts: list[tuple[str, str]] = []
+    if commercial["fee"]:
+        facts.append((_("Fee"), commercial_sentences.fee(terms)[0].rstrip(".")))  # type: ignore[arg-type]
+    months = duration.term_months(terms)
+    if contract.value_amount:
+        label = _("Value, %(months)s", months=words.months(months)) if months else _("Value")
+        facts.append((label, format_money(contract.value_amount, contract.currency)))
+    if contract.start_on and contract.end_on:
+        runs = _("%(first)s to %(last)s", first=format_date(contract.start_on, weekday=True),
+                 last=format_date(contract.end_on, weekday=True))  # fmt: skip
+        facts.append((_("Runs"), runs))
+    deadline = deadline_of(terms)
+    if deadline:
+        facts.append((_("Last day to give notice"), format_date(deadline, weekday=True)))
+    if contract.kind != "file" or revisions.terms_mode(contract) != revisions.NO_TERMS:
+        facts.append((_("If nobody acts"), commercial_sentences.renewal_line(terms).rstrip(".")))  # type: ignore[arg-type]
+        cap = money.liability(terms)  # type: ignore[arg-type]
+        facts.append((_("Liability cap"), format_money(cap, contract.currency) if cap else _("no limit")))
+        law = ", ".join(
+            filter(None, (words.text(commercial["governing_law"]), words.text(commercial["courts"])))
+        )
+        facts.append((_("Law and courts"), law))
+    return [(label, text) for label, text in facts if text]
+
+
+def deadline_of(terms: dict[str, Any]) -> Any:
+    try:
+        return duration.notice_deadline(terms)
+    except (ValueError, OverflowError):
+        return None
+
+
+DOCUMENT_NAMES = ("executed", "shown", "upload", "certificate")
+
+
+def documents_of(contract: Contract) -> list[dict[str, Any]]:
+    """The files to read: the signed one first, then the newest text, then uploads."""
+    found = []
+    names = {
+        "executed": _("Signed contract"),
+        "shown": _("Contract"),
+        "upload": _("Their file"),
+    }
+    shown = documents.of(contract, "shown")[-1:]
+    executed = documents.of(contract, "executed")[-1:]
+    for document in [*executed, *shown, *documents.of(contract, "upload")]:
+        languages = ", ".join(NAMES[language] for language in contract.languages)
+        pages = _("%(name)s, %(pages)s pages", name=names[document.kind], pages=document.pages)
+        found.append(
+            {
+                "id": document.id,
+                "label": pages if document.pages else names[document.kind],
+                "about": ", ".join(filter(None, ("PDF", format_size(document.size_bytes), languages))),
+                "sha256": document.sha256,
+                "url": url_for("documents.page", reference=contract.reference, document_id=document.id),
+            }
+        )
+    return found
+
+
+def shown_url(contract: Contract) -> str:
+    """The best file to read: signed, or as it will be signed."""
+    newest = documents.of(contract, "executed")[-1:] or documents.of(contract, "shown")[-1:]
+    if contract_states.is_editable(contract) or not newest:
+        return ""
+    return url_for("documents.page", reference=contract.reference, document_id=newest[0].id)
+
+
+def provider_name(contract: Contract) -> str:
+    envelope = envelopes.latest(contract)
+    if envelope is None:
+        return ""
+    return _("Countersign, built in") if envelope.provider == "builtin" else str(envelope.provider)
+
+
+# -- Moving it ----------------------------------------------------------------------------------------------
+
+
+@bp.post("/contracts/<reference>/ready")
+@requires("contract.edit")
+def prepare(reference: str) -> Response:
+    """Make the exact PDF; then the page that sends it."""
+    contract = contracts.get(reference, person())
+    contracts.demand_edit(contract, person())
+    revisions.make_ready(contract, by=actor(), now=utc_now())
+    return leave(address("sending.page", contract) or url_for(".page", reference=reference))
+
+
+@bp.post("/contracts/<reference>/reopening")
+@requires("contract.edit")
+def reopen(reference: str) -> Response:
+    """Take a finished text back into work."""
+    contract = contracts.get(reference, person())
+    if not contracts.is_author(contract, person()):
+        contracts.demand_edit(contract, person())
+    revisions.open_again(contract, by=actor(), now=utc_now())
+    return leave(url_for("drafts.page", reference=reference))
+
+
+@bp.post("/contracts/<reference>/withdrawal")
+@requires("contract.withdraw")
+def withdraw(reference: str) -> Response:
+    contract, form = contracts.get(reference, person()), Form(request.form)
+    reason = form.text("reason", most=1000, required=True)
+    if form.errors:
+        return contract_page(contract, form, 422)
+    contracts.withdraw(contract, reason=reason, by=actor(), now=utc_now())
+    return leave(url_for(".page", reference=reference))
+
+
+@bp.post("/contracts/<reference>/owner")
+@requires("contract.read")
+def change_owner(reference: str) -> Response:
+    me = person()
+    contract, form = contracts.get(reference, me), Form(request.form)
+    if not contracts.is_author(contract, me):
+        permissions.demand(me, "contract.reassign")
+    chosen = form.choice("owner", (value for value, _label in owner_options() if value))
+    owner = Person.get_or_none(Person.id == chosen)
+    if form.errors or owner is None:
+        return contract_page(contract, form, 422)
+    try:
+        contracts.change_owner(contract, owner, by=actor(), now=utc_now())
+    except Invalid as invalid:
+        form.errors.update(invalid.errors)
+        return contract_page(contract, form, 422)
+    return leave(url_for(".page", reference=reference))
+
+
+@bp.get("/contracts/<reference>/versions/<int:number>")
+@requires("contract.read")
+def version(reference: str, number: int) -> Response:
+    """One state of the text, as HTML."""
+    contract = contracts.get(reference, person())
+    found = next((each for each in revisions.versions(contract) if each.number == number), None)
+    if found is None:
+        raise NotFound
+    return show("contracts/version.html", contract=contract, **revisions.reading(contract, found.id))

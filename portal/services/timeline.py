@@ -1,0 +1,108 @@
+"""What happened to a contract, in the reader's words: the trail without its machinery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from portal.i18n import gettext as _
+from portal.models.contracts import Contract
+from portal.services import audit
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One line: when, what, and a remark."""
+
+    at: datetime
+    text: str
+    note: str = ""
+
+
+def of(contract: Contract, limit: int = 200) -> list[Happening]:
+    """The contract's story, newest first; neighbouring edits of one person are one line."""
+    found: list[Happening] = []
+    for event in audit.history(contract.id, limit=limit):
+        write = WORDS.get(event["act"])
+        text = write(event) if write else ""
+        if not text or (found and event["act"] == "contract.edited" and found[-1].text == text):
+            continue
+        found.append(Happening(datetime.fromisoformat(event["at"]), text, note_of(event)))
+    return found
+
+
+def who(event: Event) -> str:
+    """Who acted, as far as the trail still knows the name."""
+    if event["by"]["kind"] == "system":
+        return _("Countersign")
+    return str(event["details"].get("by_name") or event["details"].get("name") or _("Somebody"))
+
+
+def whom(event: Event) -> str:
+    """The person an event is about."""
+    return str(event["details"].get("name") or _("Somebody"))
+
+
+def note_of(event: Event) -> str:
+    reason = str(event["details"].get("reason", ""))
+    if reason:
+        return _("Reason: %(reason)s", reason=reason)
+    if event["act"] == "contract.approved" and event["facts"].get("policy"):
+        return _("No rule asks for review or approval.")
+    return ""
+
+
+def drafted(event: Event) -> str:
+    facts = event["facts"]
+    if "copied_from" in facts:
+        return _(
+            "%(who)s drafted it as a copy of %(reference)s", who=who(event), reference=facts["copied_from"]
+        )
+    if facts.get("kind") == "file":
+        return _("%(who)s started it from a PDF", who=who(event))
+    return _("%(who)s drafted it", who=who(event))
+
+
+def approved(event: Event) -> str:
+    return _("Ready to sign") if event["facts"].get("policy") else _("%(who)s approved it", who=who(event))
+
+
+WORDS: dict[str, Callable[[Event], str]] = {
+    "contract.drafted": drafted,
+    "contract.edited": lambda e: _("%(who)s changed the draft", who=who(e)),
+    "contract.handed_over": lambda e: _(
+        "%(who)s handed it over to %(name)s", who=who(e), name=e["details"].get("to_name", "")
+    ),
+    "contract.approved": approved,
+    "contract.reopened": lambda e: _("%(who)s opened the text again", who=who(e)),
+    "contract.withdrawn": lambda e: _("%(who)s withdrew it", who=who(e)),
+    "contract.recalled": lambda e: _("It is no longer out for signature"),
+    "contract.voided": lambda e: _("%(who)s declared it void", who=who(e)),
+    "contract.archived": lambda e: _("Archived"),
+    "revision.frozen": lambda e: _(
+        "%(who)s fixed the text of revision %(number)s", who=who(e), number=e["facts"].get("number", "")
+    ),
+    "document.added": lambda e: _("%(who)s added a PDF", who=who(e)),
+    "document.removed": lambda e: _("%(who)s took the PDF out again", who=who(e)),
+    "envelope.queued": lambda e: _("%(who)s sent it for signature", who=who(e)),
+    "envelope.completed": lambda e: _("Everybody has signed"),
+    "envelope.sealed": lambda e: _("The signed PDF was closed with our company seal"),
+    "envelope.timestamped": lambda e: _("The company seal was given its timestamps"),
+    "envelope.voided": lambda e: _("%(who)s withdrew the signing request", who=who(e)),
+    "envelope.expired": lambda e: _("The signing request ran out of time"),
+    "recipient.asked": lambda e: _("%(name)s was asked to sign", name=whom(e)),
+    "recipient.reminded": lambda e: _("%(name)s was reminded", name=whom(e)),
+    "recipient.opened": lambda e: _("%(name)s opened the contract", name=whom(e)),
+    "recipient.signed": lambda e: _("%(name)s signed", name=whom(e)),
+    "recipient.approved": lambda e: _("%(name)s approved it", name=whom(e)),
+    "recipient.declined": lambda e: _("%(name)s declined to sign", name=whom(e)),
+    "recipient.disowned": lambda e: _("%(name)s says the request is not for them", name=whom(e)),
+    "recipient.corrected": lambda e: _("%(who)s corrected the details of a signer", who=who(e)),
+    "recipient.undelivered": lambda e: _("A message to %(name)s could not be delivered", name=whom(e)),
+    "consent.withdrawn": lambda e: _("%(name)s withdrew their consent to electronic records", name=whom(e)),
+    "seal.failed": lambda e: _("The company seal could not be applied"),
+}
