@@ -22,6 +22,7 @@ from portal.services import (
     handlers,
     installation,
     jobs,
+    new_contracts,
     parties,
     revisions,
     second_factors,
@@ -199,9 +200,9 @@ def tell(world: World, now: datetime) -> None:
     draft(world, replace(vendor(world), product="Brightwell Campaigns"), now - timedelta(hours=1))
 
 
-def answers(world: World) -> contracts.FastLane:
+def answers(world: World) -> new_contracts.FastLane:
     """We supply; the customer reads and signs in French."""
-    return contracts.FastLane(
+    return new_contracts.FastLane(
         template_version_id=version("business-hours"),
         level="standard",
         side="supplier",
@@ -218,7 +219,7 @@ def answers(world: World) -> contracts.FastLane:
     )
 
 
-def vendor(world: World) -> contracts.FastLane:
+def vendor(world: World) -> new_contracts.FastLane:
     """We buy; the vendor signs in English."""
     return replace(
         answers(world), side="customer", party=world.crm.name, product="Brightwell CRM",
@@ -236,11 +237,11 @@ def first_of_next_month() -> date:
     return date(today.year + today.month // 12, today.month % 12 + 1, 1)
 
 
-def draft(world: World, given: contracts.FastLane, now: datetime) -> Contract:
-    return contracts.fast_lane(given, owner=world.nora, by=world.by, now=now)
+def draft(world: World, given: new_contracts.FastLane, now: datetime) -> Contract:
+    return new_contracts.fast_lane(given, owner=world.nora, by=world.by, now=now)
 
 
-def ready(world: World, given: contracts.FastLane, now: datetime, *, theirs_first: bool = False) -> Contract:
+def ready(world: World, given: new_contracts.FastLane, now: datetime, *, theirs_first: bool = False) -> Contract:
     contract = draft(world, given, now)
     for person in contract.recipients:
         if person["side"] == "theirs" and not person["phone"]:
