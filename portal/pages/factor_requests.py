@@ -34,7 +34,7 @@ def screen(
         form=form,
         code=code,
         has_app=outside_factors.newest(*outside_factors.owner_of(contract, recipient)) is not None,
-        tasks=[task for task in tasks.open_for(contract) if task.recipient_id == recipient.id],
+        tasks=[task for task in tasks.open_for(contract) if task.recipient.id == recipient.id],
         back=f"/contracts/{contract.reference}",
     )
 
