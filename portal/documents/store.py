@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from portal import failpoints
 from portal.documents.crypto import DocumentCipher
 
 KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
@@ -63,7 +64,9 @@ class FileStore:
         draft = path.with_name(f"{DRAFT}{os.getpid()}-{os.urandom(8).hex()}")
         try:
             _write(draft, blob)
+            failpoints.reach("store.after_draft")
             os.link(draft, path)
+            failpoints.reach("store.after_link")
         except FileExistsError:
             if path.read_bytes() != blob:
                 raise Taken(key) from None

@@ -35,6 +35,7 @@ def fold(_payload: dict[str, Any], context: jobs.Context) -> None:
     """Write the heads of all chains that have grown into the installation's chain, then sign it."""
     while fold_some(context):
         context.renew()
+    failpoints.reach("fold.before_anchor")
     anchor(context.clock())
 
 

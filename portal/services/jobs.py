@@ -16,6 +16,7 @@ from typing import Any
 
 import peewee
 
+from portal import failpoints
 from portal.models.base import db, is_sqlite, lock_row, transaction
 from portal.models.jobs import Job
 
@@ -160,6 +161,7 @@ def claim(owner: str, now: datetime) -> Job | None:
 def run(job: Job, clock: Callable[[], datetime]) -> bool:
     """Run a claimed job to its end, its retry or its failure. True when it is done."""
     context = Context(job.id, str(job.lease_owner), job.attempts, clock)
+    failpoints.reach("job.after_claim")
     try:
         HANDLERS[job.kind](job.payload, context)
     except LostLease:
@@ -176,6 +178,7 @@ def run(job: Job, clock: Callable[[], datetime]) -> bool:
     except Exception as error:
         put_back(job, f"{type(error).__name__}: {error}", clock(), None)
         return False
+    failpoints.reach("job.before_finish")
     finish(job, clock())
     return True
 

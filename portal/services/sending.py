@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from portal import failpoints
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.envelopes import Envelope
@@ -27,6 +28,7 @@ def send_job(payload: dict[str, Any], context: jobs.Context) -> None:
     envelope = envelopes.get(payload["envelope"])
     if envelope.status != "queued":
         return
+    failpoints.reach("send.before_ceremony")
     try:
         state = registry.get(envelope.provider).send(request_of(envelope))
     except errors.ProviderError as error:
@@ -34,6 +36,7 @@ def send_job(payload: dict[str, Any], context: jobs.Context) -> None:
             after = timedelta(seconds=error.retry_after_s) if error.retry_after_s else None
             raise jobs.Retry(error.sentence, after) from error
         raise jobs.GiveUp(error.sentence) from error
+    failpoints.reach("send.after_ceremony")
     with transaction():
         context.hold()
         Envelope.update(remote_id=state.remote_id).where(Envelope.id == envelope.id).execute()
