@@ -118,9 +118,10 @@ def code() -> Response:
     session = half_signed_in()
     if session is None:
         return leave(wanted() if guards.signed_in() else onward(".page"))
-    if not sessions.holder(session).totp_secret:
+    person = sessions.holder(session)
+    if not person.totp_secret:
         return leave(onward("second_factor.page"))
-    return show(CODE, form=Form(), next=wanted())
+    return show(CODE, form=Form(), next=wanted(), email=person.email)
 
 
 @bp.post("/sign-in/code")
@@ -134,7 +135,7 @@ def check_code() -> Response:
     except sign_in.ChallengeOver as error:
         return start_again(error)
     except (Invalid, TooMany) as error:
-        return refuse(CODE, form, error, next=wanted())
+        return refuse(CODE, form, error, next=wanted(), email=sessions.holder(session).email)
     token = sessions.complete(session, now=utc_now())
     return signed_in(leave(wanted()), token)
 

@@ -198,7 +198,8 @@ def test_the_picture_holds_the_link_and_no_style(ana: Person, home: installation
     link = second_factors.address(ana, SECRET)
     picture = second_factors.picture(link)
 
-    assert link.startswith("otpauth://totp/Countersign:ana%40larkfield.example?secret=" + SECRET)
+    assert link.startswith("otpauth://totp/Larkfield%20Software%20Ltd:ana%40larkfield.example?")
+    assert f"secret={SECRET}" in link
     assert ElementTree.fromstring(picture).tag.endswith("svg")
     assert b"style" not in picture
     assert b"script" not in picture
