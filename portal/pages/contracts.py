@@ -25,6 +25,7 @@ from portal.services import (
     permissions,
     recipients,
     revisions,
+    templates,
     timeline,
 )
 from portal.services.contract_search import Filters
@@ -156,7 +157,8 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         promises=promises(contract, revision),
         reading=revisions.terms_mode(contract) == revisions.READING,
         happened=timeline.of(contract),
-        facts=money_and_dates(contract, revision.terms),
+        facts_list=money_and_dates(contract, revision.terms),
+        template_name=template_name(contract),
         documents=documents_of(contract),
         versions=revisions.versions(contract),
         provider=provider_name(contract),
@@ -279,6 +281,14 @@ def shown_url(contract: Contract) -> str:
     if contract_states.is_editable(contract) or not newest:
         return ""
     return url_for("documents.page", reference=contract.reference, document_id=newest[0].id)
+
+
+def template_name(contract: Contract) -> str:
+    version = contract.template_version
+    if version is None:
+        return ""
+    name = templates.name_of(version, current())
+    return _("%(name)s, version %(number)s", name=name, number=version.number)
 
 
 def provider_name(contract: Contract) -> str:
