@@ -46,10 +46,22 @@ def common(place: Place) -> dict[str, Any]:
         "contract": contract,
         "recipient": place.recipient,
         "zone": place.zone,
-        "asked_by": {"name": place.sender.name, "phone": place.sender.phone or entity.phone},
+        "asked_by": {"name": place.sender.name, "phone": spoken(place.sender.phone or entity.phone)},
         "here": url_for("ceremony.page", recipient_id=place.recipient.id),
         "approves": place.recipient.role == "approver",
     }
+
+
+@lru_cache(maxsize=256)
+def spoken(phone: str) -> str:
+    """A number in groups, as people say it."""
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(phone)
+    except phonenumbers.NumberParseException:
+        return phone
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL))
 
 
 def step(place: Place, at: str) -> tuple[int, int] | None:
