@@ -1,0 +1,385 @@
+"""Sending for signature: the last look before, and what goes on until everybody has answered."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, make_response, request, url_for
+
+from portal.clock import utc_now
+from portal.errors import Conflict, NotFound, PortalError
+from portal.i18n import lazy
+from portal.models.contracts import Contract, Document
+from portal.models.envelopes import Envelope, Recipient
+from portal.models.notices import Notice
+from portal.pages import guards
+from portal.pages.forms import Form
+from portal.pages.guards import person, requires
+from portal.pages.recipients import owned
+from portal.pages.respond import leave, refuse, show
+from portal.services import (
+    contracts,
+    documents,
+    envelopes,
+    policies,
+    recipients,
+    reminders,
+    revisions,
+    sealing,
+    sendable,
+)
+
+bp = Blueprint("sending", __name__, url_prefix="/contracts/<reference>")
+
+SEND, STATE, VOID, CORRECT = (
+    "sending/send.html",
+    "sending/state.html",
+    "sending/void.html",
+    "sending/correct.html",
+)
+PEOPLE = "sending/_people.html"
+MOST_MESSAGE = 2000
+PROVIDER = "builtin"
+
+# How each recipient stands: word and tone.
+WORDS = {
+    "created": (lazy("Gets a copy at the end"), "none"),
+    "waiting": (lazy("Not asked yet"), "none"),
+    "sent": (lazy("Asked"), "wait"),
+    "opened": (lazy("Opened"), "wait"),
+    "signed": (lazy("Signed"), "good"),
+    "approved": (lazy("Approved"), "good"),
+    "declined": (lazy("Declined"), "bad"),
+    "copied": (lazy("Has a copy"), "good"),
+}
+PROBLEMS = {
+    "undelivered": lazy("The mail could not be delivered. Mend the address."),
+    "not_mine": lazy("Says that the telephone number is not theirs."),
+    "not_for_me": lazy("Says that this is not for them."),
+    "consent_withdrawn": lazy("Does not agree to electronic records any more."),
+}
+ENVELOPE_WORDS = {
+    "queued": (lazy("Being sent"), "wait"),
+    "sent": (lazy("With the people asked"), "wait"),
+    "completed": (lazy("Signed by everybody"), "good"),
+    "declined": (lazy("Declined"), "bad"),
+    "voided": (lazy("Withdrawn"), "bad"),
+    "expired": (lazy("Out of time"), "bad"),
+}
+SEAL_WORDS = {
+    "pending": (lazy("The company seal is being put on."), "wait"),
+    "incomplete": (lazy("Sealed. The outside time is still missing and is added by itself."), "good"),
+    "sealed": (lazy("Sealed; everybody has been sent a copy."), "good"),
+    "failed": (lazy("The company seal could not be put on."), "bad"),
+}
+NOTICE_KINDS = {
+    "sign_request": lazy("Request to sign"),
+    "reminder": lazy("Reminder"),
+    "acknowledgement": lazy("Receipt"),
+    "completed": lazy("Finished copy"),
+    "completed_owner": lazy("Word that it is signed"),
+    "declined": lazy("Word that it was declined"),
+    "declined_owner": lazy("Word that it was declined"),
+    "voided": lazy("Word that it is withdrawn"),
+    "expired": lazy("Word that time is over"),
+    "expired_owner": lazy("Word that time is over"),
+    "not_answered": lazy("Word that nobody answered"),
+    "signer_task": lazy("A signer's request"),
+    "code": lazy("Code"),
+}
+NOTICE_WORDS = {
+    "queued": (lazy("Waiting to go out"), "wait"),
+    "sent": (lazy("Handed over"), "good"),
+    "failed": (lazy("Not delivered"), "bad"),
+}
+
+
+# --- Before ---------------------------------------------------------------------------------
+
+
+@bp.get("/send")
+@requires("contract.send")
+def page(reference: str) -> Response:
+    contract = owned(reference)
+    if envelopes.open_for(contract) is not None:
+        return leave(url_for(".state", reference=reference))
+    expires_on = (utc_now() + envelopes.USUAL_LIFE).astimezone(zone_of(contract)).date()
+    return show(SEND, **before(contract, Form(None, expires_on=expires_on.isoformat())))
+
+
+@bp.post("/send/preparation")
+@requires("contract.send")
+def prepare(reference: str) -> Response:
+    contract = owned(reference)
+    try:
+        revisions.make_ready(contract, by=guards.actor(), now=utc_now())
+    except PortalError as error:
+        return refuse(SEND, Form(request.form), error, **before(contract))
+    return leave(url_for(".page", reference=reference))
+
+
+@bp.post("/send/reopening")
+@requires("contract.send")
+def reopen(reference: str) -> Response:
+    contract = owned(reference)
+    try:
+        revisions.open_again(contract, by=guards.actor(), now=utc_now())
+    except PortalError as error:
+        return refuse(SEND, Form(), error, **before(contract))
+    return leave(url_for("recipients.page", reference=reference))
+
+
+@bp.post("/send")
+@requires("contract.send")
+def send(reference: str) -> Response:
+    contract, form, now = owned(reference), Form(request.form), utc_now()
+    message = form.text("message", most=MOST_MESSAGE)
+    day = form.date("expires_on", required=True)
+    if form.errors:
+        return show(SEND, None, 422, **before(contract, form))
+    expires_at = datetime.combine(day, time(18), zone_of(contract)) if day else now
+    try:
+        envelopes.send(contract, message=message, expires_at=expires_at, by=guards.actor(), now=now)
+    except PortalError as error:
+        return refuse(SEND, form, error, **before(contract))
+    return leave(url_for(".state", reference=reference))
+
+
+def zone_of(contract: Contract) -> ZoneInfo:
+    """The zone whose day an expiry is meant in: the other party's, since they must keep it."""
+    party = contract.counterparty
+    return ZoneInfo(party.zone if party is not None else contract.entity.zone)
+
+
+def before(contract: Contract, form: Form | None = None) -> dict[str, Any]:
+    """All that the last look shows: people with their factors, the PDF, what is missing."""
+    now = utc_now()
+    document = frozen_document(contract)
+    listed = recipients.listed(contract)
+    reasons = sendable.gaps(listed, document)
+    blocked = sendable.blocks(contract, listed, PROVIDER) | sendable.signatory_gaps(contract, listed, now)
+    context = {
+        "contract": contract,
+        "people": [about(contract, entry, blocked, reasons) for entry in listed],
+        "lacks_signer": reasons.get("recipients", ""),
+        "is_ready": contract.state == "ready_to_sign",
+        "document": document,
+        "pages": documents.pages(document) if document else [],
+        "zone_name": str(zone_of(contract)),
+    }
+    return context | ({"form": form} if form is not None else {})
+
+
+def about(
+    contract: Contract, entry: dict[str, Any], blocked: dict[str, str], reasons: dict[str, str]
+) -> dict[str, Any]:
+    factors, why = policies.factors_for(contract, entry)
+    return {
+        **entry,
+        "factors": [policies.FACTORS[factor] for factor in factors],
+        "why": why,
+        "needs_handing_over": "totp" in factors and not entry.get("phone") and entry["side"] == "theirs",
+        "problem": blocked.get(entry["key"]) or reasons.get(f"recipient-{entry['key']}", ""),
+    }
+
+
+def frozen_document(contract: Contract) -> Document | None:
+    try:
+        return sendable.shown_document(contract)
+    except Conflict:
+        return None
+
+
+@bp.get("/send/document.pdf")
+@requires("contract.read")
+def file(reference: str) -> Response:
+    """The exact PDF that people are shown; before sending and after."""
+    contract = contracts.get(reference, person())
+    envelope = envelopes.latest(contract)
+    document = envelope.document if envelope is not None and contract.state != "ready_to_sign" else None
+    return pdf(document or sendable.shown_document(contract))
+
+
+@bp.get("/send/pages/<int:number>.webp")
+@requires("contract.read")
+def picture(reference: str, number: int) -> Response:
+    contract = contracts.get(reference, person())
+    image = documents.page(sendable.shown_document(contract), number)
+    answer = make_response(documents.picture(image))
+    answer.headers["Content-Type"] = "image/webp"
+    return answer
+
+
+@bp.get("/signing/executed.pdf")
+@requires("contract.read")
+def executed(reference: str) -> Response:
+    """The finished, sealed file."""
+    envelope = newest(contracts.get(reference, person()))
+    if envelope.executed is None:
+        raise NotFound()
+    return pdf(envelope.executed)
+
+
+def pdf(document: Document) -> Response:
+    answer = make_response(documents.read(document))
+    answer.headers["Content-Type"] = "application/pdf"
+    answer.headers["Content-Disposition"] = f'inline; filename="{document.file_name}"'
+    return answer
+
+
+# --- Meanwhile ------------------------------------------------------------------------------
+
+
+@bp.get("/signing")
+@requires("contract.read")
+def state(reference: str) -> Response:
+    contract = contracts.get(reference, person())
+    return show(STATE, PEOPLE, **meanwhile(contract, newest(contract)))
+
+
+@bp.post("/recipients/<recipient_id>/reminder")
+@requires("contract.send")
+def remind(reference: str, recipient_id: str) -> Response:
+    contract = owned(reference)
+    envelope, recipient = asked(contract, recipient_id)
+    try:
+        reminders.remind_now(recipient, by=guards.actor(), now=utc_now())
+    except PortalError as error:
+        return show(STATE, PEOPLE, error.status, **meanwhile(contract, envelope, problem=error.message))
+    if not request.headers.get("HX-Request"):
+        return leave(url_for(".state", reference=reference, reminded=recipient.key))
+    return show(STATE, PEOPLE, **meanwhile(contract, envelope, reminded=recipient.key))
+
+
+@bp.get("/recipients/<recipient_id>/correction")
+@requires("contract.send")
+def correction(reference: str, recipient_id: str) -> Response:
+    contract = owned(reference)
+    _envelope, recipient = asked(contract, recipient_id)
+    form = Form(None, name=recipient.name, email=recipient.email, phone=recipient.phone)
+    return show(CORRECT, contract=contract, recipient=recipient, form=form)
+
+
+@bp.post("/recipients/<recipient_id>/correction")
+@requires("contract.send")
+def correct(reference: str, recipient_id: str) -> Response:
+    contract, form = owned(reference), Form(request.form)
+    _envelope, recipient = asked(contract, recipient_id)
+    country = contract.counterparty.country if contract.counterparty is not None else ""
+    typed = {
+        "name": form.text("name", most=120, required=True),
+        "email": form.email("email"),
+        "phone": form.phone("phone", country=country),
+    }
+    if form.errors:
+        return show(CORRECT, None, 422, contract=contract, recipient=recipient, form=form)
+    try:
+        recipients.correct(recipient, **typed, by=guards.actor(), now=utc_now())
+    except PortalError as error:
+        return refuse(CORRECT, form, error, contract=contract, recipient=recipient)
+    return leave(url_for(".state", reference=reference))
+
+
+@bp.get("/signing/void")
+@requires("contract.send", step_up=True)
+def void_page(reference: str) -> Response:
+    contract = owned(reference)
+    return show(VOID, contract=contract, envelope=newest(contract), form=Form())
+
+
+@bp.post("/signing/void")
+@requires("contract.send", step_up=True)
+def void(reference: str) -> Response:
+    contract, form = owned(reference), Form(request.form)
+    envelope = newest(contract)
+    reason = form.text("reason", most=MOST_MESSAGE, required=True)
+    if form.errors:
+        return show(VOID, None, 422, contract=contract, envelope=envelope, form=form)
+    try:
+        envelopes.void(envelope, reason=reason, by=guards.actor(), now=utc_now())
+    except PortalError as error:
+        return refuse(VOID, form, error, contract=contract, envelope=envelope)
+    return leave(url_for(".state", reference=reference))
+
+
+@bp.post("/signing/seal")
+@requires("contract.send")
+def retry_seal(reference: str) -> Response:
+    contract = owned(reference)
+    envelope = newest(contract)
+    try:
+        sealing.retry(envelope, by=guards.actor(), now=utc_now())
+    except PortalError as error:
+        return show(STATE, PEOPLE, error.status, **meanwhile(contract, envelope, problem=error.message))
+    return leave(url_for(".state", reference=reference))
+
+
+def newest(contract: Contract) -> Envelope:
+    """The latest signing request. Raises NotFound where there never was one."""
+    envelope = envelopes.latest(contract)
+    if envelope is None:
+        raise NotFound()
+    return envelope
+
+
+def asked(contract: Contract, recipient_id: str) -> tuple[Envelope, Recipient]:
+    """One person of the latest signing request. Raises NotFound for others."""
+    envelope = newest(contract)
+    for recipient in envelopes.recipients_of(envelope):
+        if recipient.id == recipient_id:
+            return envelope, recipient
+    raise NotFound()
+
+
+def meanwhile(
+    contract: Contract, envelope: Envelope, *, problem: str = "", reminded: str = ""
+) -> dict[str, Any]:
+    envelope = envelopes.get(envelope.id)
+    rows = envelopes.recipients_of(envelope)
+    waiting = {r.id for r in envelopes.next_group(rows)} if envelope.status == "sent" else set()
+    word, tone = ENVELOPE_WORDS[envelope.status]
+    messages = Notice.select().where(Notice.contract_id == contract.id).order_by(Notice.id.desc()).limit(40)
+    return {
+        "contract": contract,
+        "envelope": envelope,
+        "word": word,
+        "tone": tone,
+        "seal": SEAL_WORDS.get(envelope.seal_status),
+        "people": [standing(row, row.id in waiting) for row in rows],
+        "names": ", ".join(r.name for r in rows if r.id in waiting),
+        "messages": [described(each) for each in messages],
+        "may_act": contracts.is_author(contract, person()),
+        "is_open": envelope.status in envelopes.OPEN,
+        "problem": problem,
+        "reminded": reminded or request.args.get("reminded", ""),
+        "now": utc_now(),
+    }
+
+
+def standing(recipient: Recipient, is_waited_for: bool) -> dict[str, Any]:
+    word, tone = WORDS[recipient.status]
+    return {
+        "row": recipient,
+        "word": word,
+        "tone": tone,
+        "at": recipient.acted_at or recipient.opened_at or recipient.asked_at,
+        "factors": [policies.FACTORS[factor] for factor in recipient.factors],
+        "problem": PROBLEMS.get(recipient.problem, ""),
+        "is_waited_for": is_waited_for,
+        "can_be_corrected": recipient.status in ("created", "waiting", "sent", "opened"),
+        "role": recipients.ROLES[recipient.role],
+    }
+
+
+def described(notice: Notice) -> dict[str, Any]:
+    word, tone = NOTICE_WORDS[notice.status]
+    return {
+        "kind": NOTICE_KINDS.get(notice.kind, notice.kind),
+        "address": notice.address,
+        "at": notice.sent_at or notice.created_at,
+        "word": word,
+        "tone": tone,
+        "failure": notice.failure,
+    }
