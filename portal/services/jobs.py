@@ -160,6 +160,9 @@ def claim(owner: str, now: datetime) -> Job | None:
 
 def run(job: Job, clock: Callable[[], datetime]) -> bool:
     """Run a claimed job to its end, its retry or its failure. True when it is done."""
+    if job.attempts > job.max_attempts:
+        fail(job, "its worker ended each time before it was done", clock())
+        return False
     context = Context(job.id, str(job.lease_owner), job.attempts, clock)
     failpoints.reach("job.after_claim")
     try:
@@ -198,16 +201,19 @@ def put_back(job: Job, reason: str, now: datetime, after: timedelta | None) -> N
 
 def fail(job: Job, reason: str, now: datetime) -> None:
     with transaction():
-        mine(job, status="failed", finished_at=now, lease_until=None, last_error=reason[:2000])
-        if job.kind in ON_FAILURE:
+        held = mine(job, status="failed", finished_at=now, lease_until=None, last_error=reason[:2000])
+        if held and job.kind in ON_FAILURE:
             ON_FAILURE[job.kind](job.payload, reason, now)
 
 
-def mine(job: Job, **values: Any) -> None:
-    """Change the job's row only while this run owns it."""
-    Job.update(**values).where(
-        (Job.id == job.id) & (Job.lease_owner == job.lease_owner) & (Job.attempts == job.attempts)
-    ).execute()
+def mine(job: Job, **values: Any) -> bool:
+    """Change the job's row only while this run owns it; false when another has taken it over."""
+    changed = (
+        Job.update(**values)
+        .where((Job.id == job.id) & (Job.lease_owner == job.lease_owner) & (Job.attempts == job.attempts))
+        .execute()
+    )
+    return bool(changed)
 
 
 def retry(job_id: int, now: datetime) -> None:

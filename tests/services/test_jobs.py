@@ -72,6 +72,34 @@ def test_a_worker_whose_lease_passed_on_cannot_record_or_finish(home, now, kind)
     assert Job.get().lease_owner == "w"
 
 
+def test_a_worker_whose_lease_passed_on_cannot_fail_the_job_either(home, now, monkeypatch):
+    told = []
+    monkeypatch.setitem(jobs.ON_FAILURE, "note", lambda payload, reason, at: told.append(reason))
+    add(now)
+    late = jobs.claim("late", now)
+    later = now + jobs.LEASE + timedelta(seconds=1)
+    jobs.claim("w", later)
+
+    jobs.fail(late, "too late to say so", later)
+
+    assert told == []
+    assert Job.get().status == "running"
+
+
+def test_a_job_that_ends_every_worker_fails_visibly_in_the_end(home, now, kind, monkeypatch):
+    told = []
+    monkeypatch.setitem(jobs.ON_FAILURE, "note", lambda payload, reason, at: told.append(reason))
+    add(now, max_attempts=3)
+    for attempt in range(3):
+        assert jobs.claim(f"dead{attempt}", now + attempt * 2 * jobs.LEASE) is not None
+
+    jobs.run_due("w", lambda: now + 6 * jobs.LEASE)
+
+    assert kind == []
+    assert Job.get().status == "failed"
+    assert told
+
+
 def test_failures_wait_longer_each_time_and_end_visibly(home, now, monkeypatch):
     told = []
     monkeypatch.setitem(jobs.HANDLERS, "note", lambda payload, context: 1 / 0)
