@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from portal.clock import utc_now
@@ -96,13 +97,23 @@ def prepare(settings: Settings) -> None:
 
 
 def run_tree(host: str, port: int, workers: int) -> None:
-    from granian import Granian
-
+    server = web_server(host, port, workers=workers)
     stopping = threading.Event()
     keeper = threading.Thread(target=keep_worker, args=(stopping,), name="worker-keeper")
     keeper.start()
-    server = Granian(
-        "wsgi:app",
+    try:
+        server.serve()
+    finally:
+        stopping.set()
+        keeper.join()
+
+
+def web_server(host: str, port: int, *, workers: int, target: str = "wsgi:app") -> Any:
+    """The web processes; `serve()` on it stays until the main process is told to stop."""
+    from granian import Granian
+
+    return Granian(
+        target,
         address=host,
         port=port,
         interface="wsgi",
@@ -117,11 +128,6 @@ def run_tree(host: str, port: int, workers: int) -> None:
         log_level="warning",
         working_dir=ROOT,
     )
-    try:
-        server.serve()
-    finally:
-        stopping.set()
-        keeper.join()
 
 
 def keep_worker(stopping: threading.Event) -> None:

@@ -20,6 +20,7 @@ from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Act, Consent, Envelope, LinkToken, Recipient, Right
 from portal.models.parties import Counterparty, LegalEntity
 from portal.models.people import Person, Session
+from portal.models.prepared import Prepared
 from portal.services import (
     audit,
     consent_texts,
@@ -119,13 +120,7 @@ def find(recipient_id: str, session_token: str, now: datetime) -> Place:
     """The place this browser has a right to, in one query. Raises NotFound for everybody else."""
     if not session_token:
         raise NotFound()
-    row = (
-        joined(Right, Session.seen_at, Session.expires_at, Session.sha256)
-        .switch(Right)
-        .join(Session, on=(Right.session_sha256 == Session.sha256), attr="session")
-        .where((Right.session_sha256 == sessions.digest(session_token)) & (Right.recipient == recipient_id))
-        .first()
-    )
+    row = RIGHT.first(session=sessions.digest(session_token), recipient=recipient_id)
     if row is None or now >= row.expires_at or not sessions.is_live(row.session, now):
         raise NotFound()
     if now - row.session.seen_at >= sessions.SEEN_EVERY:
@@ -170,6 +165,19 @@ def joined(start: Any, *more: Any) -> Any:
         .switch(Recipient)
         .join(Act, outer, on=(Act.recipient == Recipient.id), attr="act")
     )
+
+
+def right_query(session: str, recipient: str) -> Any:
+    """A session's right to one recipient with everything their pages show."""
+    return (
+        joined(Right, Session.seen_at, Session.expires_at, Session.sha256)
+        .switch(Right)
+        .join(Session, on=(Right.session_sha256 == Session.sha256), attr="session")
+        .where((Right.session_sha256 == session) & (Right.recipient == recipient))
+    )
+
+
+RIGHT = Prepared(right_query)
 
 
 # --- Which screen -----------------------------------------------------------------------------------

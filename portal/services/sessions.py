@@ -16,6 +16,7 @@ import peewee
 from portal.errors import NotFound
 from portal.models.base import lock_row, transaction
 from portal.models.people import Person, PersonRole, Session
+from portal.models.prepared import Prepared
 from portal.services import audit, permissions
 from portal.services.audit import Actor
 
@@ -91,12 +92,7 @@ def find(token: str, now: datetime) -> Session | None:
     """
     if not token:
         return None
-    rows = list(
-        Session.select(Session, Person, PersonRole)
-        .join(Person, peewee.JOIN.LEFT_OUTER)
-        .join(PersonRole, peewee.JOIN.LEFT_OUTER, on=(PersonRole.person == Person.id), attr="held")
-        .where(Session.sha256 == digest(token))
-    )
+    rows = HELD.rows(sha256=digest(token))
     if not rows:
         return None
     session: Session = rows[0]
@@ -109,6 +105,19 @@ def find(token: str, now: datetime) -> Session | None:
         Session.update(seen_at=now).where(Session.sha256 == session.sha256).execute()
         session.seen_at = now
     return session
+
+
+def held_query(sha256: str) -> Any:
+    """A session with its person, one row for each of their roles."""
+    return (
+        Session.select(Session, Person, PersonRole)
+        .join(Person, peewee.JOIN.LEFT_OUTER)
+        .join(PersonRole, peewee.JOIN.LEFT_OUTER, on=(PersonRole.person == Person.id), attr="held")
+        .where(Session.sha256 == sha256)
+    )
+
+
+HELD = Prepared(held_query)
 
 
 def is_live(session: Session, now: datetime) -> bool:
