@@ -1,0 +1,241 @@
+"""What the programs measure on: a throw-away installation with a ten-page contract waiting for its signer,
+and the portal serving it as `countersign serve` does."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from bench import machine
+from portal import settings as portal_settings
+from portal.settings import ROOT, Settings
+
+PAGES = 10
+START_PATIENCE_S = 40
+
+
+@dataclass
+class Stage:
+    """A prepared data folder. `token` opens the signing link, `staff` is a signed-in owner's cookie."""
+
+    folder: Path
+    settings: Settings
+    token: str = ""
+    staff: str = ""
+    pages: int = 0
+
+
+@dataclass
+class Portal:
+    """A running server: where it listens and which process started it."""
+
+    port: int
+    pid: int
+    address: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.address = f"http://127.0.0.1:{self.port}"
+
+
+# --- Preparing -------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def prepared(*, database_url: str = "", signing: bool = True) -> Iterator[Stage]:
+    """An installation with tables, keys and people, and unless told otherwise one contract to sign."""
+    from portal.models import base
+
+    with tempfile.TemporaryDirectory(prefix="countersign-bench-") as name:
+        stage = Stage(Path(name), read_settings(Path(name), database_url))
+        fill(stage, signing)
+        base.disconnect()
+        yield stage
+
+
+def read_settings(folder: Path, database_url: str) -> Settings:
+    given = {"COUNTERSIGN_DATA_DIR": str(folder)}
+    if database_url:
+        given["COUNTERSIGN_DATABASE_URL"] = database_url
+    return portal_settings.read(given, create_keys=True)
+
+
+def fill(stage: Stage, signing: bool) -> None:
+    from portal import serving
+    from portal.services import handlers, links, sessions
+    from portal.services.builtin_ceremony import BuiltinCeremony
+    from providers import registry
+    from tests.cast import assemble
+
+    now = datetime.now(UTC)
+    serving.prepare(stage.settings)
+    registry.set_ceremony(BuiltinCeremony())
+    handlers.load()
+    cast = assemble(now)
+    stage.staff = sessions.open_for(cast.ana, stage="full", now=now)
+    if signing:
+        who = asked_to_sign(cast, now)
+        stage.token, stage.pages = links.issue(who, now=now), who.envelope.document.pages
+
+
+def asked_to_sign(cast: Any, now: datetime) -> Any:
+    """The recipient of a ten-page contract who needs nothing but the link."""
+    from portal.models.contracts import Document, Revision
+    from portal.services import documents, jobs
+    from portal.sla import levels
+    from tests.services import signing
+
+    person = signing.theirs(language="en", phone="")
+    contract = signing.ready(cast, now, [person], repeat=repeats(), kind="support")
+    terms = levels.defaults(
+        "business-hours", "standard", side="supplier", product="Quote",
+        fee=Decimal(900), currency="EUR",
+        start_on=now.date() + timedelta(days=30), length_months=12, tz="Europe/Paris",
+    )  # fmt: skip
+    Revision.update(terms=terms).where(Revision.contract == contract).execute()
+    shown = Document.get(Document.contract == contract)
+    documents.record_pages(shown, documents.put_pages(documents.read(shown)))
+    envelope = signing.send(cast, now, contract)
+    jobs.run_due("bench", lambda: now)
+    who = signing.recipient(envelope, person["key"])
+    if who.factors or who.status != "sent":
+        raise SystemExit(f"the bench signer is {who.status} and must pass {who.factors}")
+    return who
+
+
+@lru_cache(maxsize=1)
+def repeats() -> int:
+    """How often the sample clauses stand in a contract of ten pages."""
+    from tests.services.signing import printed
+
+    return next(count for count in range(4, 40) if printed(count).pages >= PAGES)
+
+
+# --- Running ---------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def running(stage: Stage) -> Iterator[Portal]:
+    """`countersign serve` on a prepared folder; ended, with all it started, when the block ends."""
+    with started(stage.settings) as portal:
+        wait_until_healthy(portal)
+        yield portal
+
+
+@contextlib.contextmanager
+def started(settings: Settings) -> Iterator[Portal]:
+    """As `running`, without waiting for the first answer."""
+    port = machine.free_port()
+    command = [sys.executable, "-m", "portal.cli", "serve", "--port", str(port)]
+    with process(command, environment(settings)) as pid:
+        yield Portal(port, pid)
+
+
+@contextlib.contextmanager
+def hello() -> Iterator[Portal]:
+    """The floor: a page of one line from Flask, under the same server with the same workers."""
+    port = machine.free_port()
+    with process([sys.executable, "-m", "bench.hello", str(port)], dict(os.environ)) as pid:
+        portal = Portal(port, pid)
+        wait_until_healthy(portal)
+        yield portal
+
+
+@contextlib.contextmanager
+def process(command: list[str], environment: dict[str, str]) -> Iterator[int]:
+    child = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield child.pid
+    finally:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            for pid in machine.tree(child.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            child.wait()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")}
+    return clean | {
+        "COUNTERSIGN_DATA_DIR": str(settings.data_dir),
+        "COUNTERSIGN_DATABASE_URL": settings.database_url,
+    }
+
+
+def wait_until_healthy(portal: Portal) -> None:
+    ends = time.monotonic() + START_PATIENCE_S
+    while time.monotonic() < ends:
+        connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=5)
+        try:
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.002)
+        finally:
+            connection.close()
+    raise SystemExit(f"nothing answers at {portal.address}")
+
+
+# --- Visiting --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A page and the cookies that open it."""
+
+    path: str
+    cookie: str
+
+
+def signing_page(portal: Portal, stage: Stage) -> Visit:
+    """Open the mailed link as a browser does, agree, and be where the pages are read."""
+    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=20)
+    connection.request("GET", f"/sign/{stage.token}")
+    answer = connection.getresponse()
+    page, cookies = answer.read().decode(), cookies_of(answer)
+    form = {"csrf_token": hidden(page, "csrf_token"), "consent": "yes", "language": "en"}
+    headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", f"/sign/{stage.token}", urlencode(form), headers)
+    answer = connection.getresponse()
+    answer.read()
+    path = answer.headers["Location"] or ""
+    visit = Visit(path, "; ".join(filter(None, (cookies, cookies_of(answer)))))
+    connection.request("GET", path, headers={"Cookie": visit.cookie})
+    answer = connection.getresponse()
+    if answer.status != 200 or 'id="page-1"' not in answer.read().decode():
+        raise SystemExit(f"the signer is not where the pages are read: {answer.status} at {path}")
+    connection.close()
+    return visit
+
+
+def cookies_of(answer: http.client.HTTPResponse) -> str:
+    return "; ".join(each.split(";", 1)[0] for each in answer.headers.get_all("Set-Cookie") or [])
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    return found[1] if found else ""
+
+
+def staff_page(path: str, stage: Stage) -> Visit:
+    return Visit(path, f"countersign={stage.staff}")
