@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portal.documents import markdown
-from portal.i18n import NAMES, current, lazy, ngettext
+from portal.i18n import current, lazy, ngettext
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract, ContractContact, Revision
 from portal.models.people import Person
@@ -47,6 +47,8 @@ class Line:
     label: str
     text: str
     was: str | None = None
+    key: str = ""
+    faults: list[Fault] = field(default_factory=list)
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Kit:
     """What the controls of a section choose from."""
 
     section: str
+    title: str
     rows_url: str
     languages: list[str]
     calendars: list[tuple[str, str]]
@@ -91,7 +94,7 @@ def sections(contract: Contract, revision: Revision, faults: list[Fault]) -> dic
     if revisions.terms_mode(contract) != revisions.NO_TERMS and not shape.read(terms)[1]:
         for each in sentences.sections(terms, current(), base=base_terms(contract, terms)):  # type: ignore[arg-type]
             view = views[drafts.section_for(each.key)]
-            view.lines.append(Line(each.label, each.sentence, each.differs_from))
+            view.lines.append(Line(each.label, each.sentence, each.differs_from, each.key))
     views["people"].lines = people_lines(contract)
     views["languages"].lines = [Line(_("Languages"), languages_sentence(contract))]
     views["clauses"].lines = [Line(_("Wording"), *wording(contract, revision))]
@@ -99,6 +102,9 @@ def sections(contract: Contract, revision: Revision, faults: list[Fault]) -> dic
         view.faults = [fault for fault in faults if drafts.section_for(fault.path) == view.key]
         if not view.lines:
             view.lines = [Line(view.title, _("Nothing is agreed here."))]
+        for fault in view.faults:
+            said = next((each for each in view.lines if each.key and fault.path.startswith(each.key)), None)
+            (said or view.lines[0]).faults.append(fault)
     return views
 
 
@@ -121,9 +127,10 @@ def named_with_role(each: ContractContact) -> str:
 
 def languages_sentence(contract: Contract) -> str:
     if len(contract.languages) == 1:
-        return _("In %(language)s.", language=NAMES[contract.languages[0]])
-    first, second = (NAMES[language] for language in contract.languages[:2])
-    prevailing = NAMES[contract.prevailing_language]
+        return {"en": _("In English."), "fr": _("In French.")}[contract.languages[0]]
+    names = {"en": _("English"), "fr": _("French")}
+    first, second = (names[language] for language in contract.languages[:2])
+    prevailing = names[contract.prevailing_language]
     return _(
         "In facing columns, %(first)s and %(second)s; %(prevailing)s prevails.",
         first=first, second=second, prevailing=prevailing,
@@ -167,6 +174,7 @@ def form_for(section: str, contract: Contract, revision: Revision, faults: list[
 def kit_for(section: str, contract: Contract, terms: dict[str, Any], form: Form, rows_url: str) -> Kit:
     return Kit(
         section=section,
+        title=str(TITLES[section]),
         rows_url=rows_url,
         languages=list(contract.languages),
         calendars=[(key, words.text(each["label"]) or key) for key, each in terms["calendars"].items()],
