@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,6 +51,9 @@ class Store(Protocol):
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """All keys that begin with `prefix`, in order."""
+
+    def sweep(self, before: datetime) -> None:
+        """Remove drafts begun before then, whose writers were killed; documents stay."""
 
 
 class FileStore:
@@ -93,6 +97,12 @@ class FileStore:
         paths = (path for path in self.root.rglob("*") if path.is_file() and not path.name.startswith(DRAFT))
         names = (path.relative_to(self.root).as_posix() for path in paths)
         return iter(sorted(name for name in names if name.startswith(prefix)))
+
+    def sweep(self, before: datetime) -> None:
+        for draft in self.root.rglob(f"{DRAFT}*"):
+            with suppress(FileNotFoundError):
+                if draft.stat().st_mtime < before.timestamp():
+                    draft.unlink()
 
     def _path(self, key: str) -> Path:
         return self.root / checked(key)
@@ -152,6 +162,9 @@ class S3Store:
             raise OSError(f"the bucket does not list: {refused[0]}")
         return iter(found)
 
+    def sweep(self, before: datetime) -> None:
+        """A bucket keeps no draft: an object is there as a whole or not at all."""
+
     def _name(self, key: str) -> str:
         return self.prefix + checked(key)
 
@@ -191,6 +204,9 @@ class EncryptedStore:
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         return self.inner.keys(prefix)
+
+    def sweep(self, before: datetime) -> None:
+        self.inner.sweep(before)
 
 
 def open_store(storage_url: str, cipher: DocumentCipher) -> EncryptedStore:

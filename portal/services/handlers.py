@@ -8,6 +8,7 @@ MODULES = (
     "portal.services.audit_chains",
     "portal.services.demonstrations",
     "portal.services.envelopes",
+    "portal.services.leftovers",
     "portal.services.notices",
     "portal.services.reminders",
     "portal.services.sealing",
