@@ -199,7 +199,8 @@ def describe(condition: Mapping[str, Any]) -> str:
         parts.append(_("protected health information"))
     if condition.get("flag"):
         parts.append(_("marked “%(flag)s”", flag=flag_name(condition["flag"])))
-    return _(" and ").join(parts) or _("every contract")
+    said = _(" and ").join(parts) or _("every contract")
+    return said[:1].upper() + said[1:]
 
 
 # --- The rules ----------------------------------------------------------------------------

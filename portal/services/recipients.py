@@ -48,7 +48,10 @@ CHANGEABLE = (*contract_states.EDITABLE, "ready_to_sign")
 
 def listed(contract: Contract) -> list[dict[str, Any]]:
     """The contract's people, those who act first, in their order."""
-    return sorted(contract.recipients, key=lambda p: (p["role"] == "copy", p.get("routing_order", 1)))
+    return sorted(
+        contract.recipients,
+        key=lambda p: (p["role"] == "copy", p.get("routing_order", 1), p["role"] != "approver"),
+    )
 
 
 def one(contract: Contract, key: str) -> dict[str, Any]:
