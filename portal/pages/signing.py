@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -33,6 +34,8 @@ TEMPLATES = {
     "copy": "ceremony/done.html",
 }
 READING = ("read", "review")
+HEADING, PARAGRAPH = Markup("<h4>{}</h4>"), Markup("<p>{}</p>")
+NUMBERED = re.compile(r"\d{1,2}\. [^\n.;:]{2,70}[^\n.;:,]")
 
 
 def common(place: Place) -> dict[str, Any]:
@@ -174,9 +177,13 @@ def leaves(document_id: str) -> tuple[Leaf, ...]:
 
 
 def paragraphs(text: str) -> Markup:
-    """Plain text as paragraphs; blank lines part them."""
+    """Plain text as paragraphs; blank lines part them, and a short numbered line is a heading."""
     parts = (part.strip() for part in text.split("\n\n"))
-    return Markup("").join(Markup("<p>{}</p>").format(part) for part in parts if part)
+    return Markup("").join((HEADING if is_heading(p) else PARAGRAPH).format(p) for p in parts if p)
+
+
+def is_heading(text: str) -> bool:
+    return NUMBERED.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=64)

@@ -130,7 +130,7 @@ def find(recipient_id: str, session_token: str, now: datetime) -> Place:
 
 def of_link(token: str, now: datetime) -> tuple[LinkToken, Place]:
     """The link of a token, ended or not, and whose it is; reads only. Raises NotFound if unknown."""
-    link = joined(LinkToken).where(LinkToken.sha256 == links.digest(token)).first()
+    link = LINK.first(sha256=links.digest(token))
     if link is None:
         raise NotFound()
     return link, place_of(link.recipient, None)
@@ -177,7 +177,13 @@ def right_query(session: str, recipient: str) -> Any:
     )
 
 
+def link_query(sha256: str) -> Any:
+    """A link with everything its recipient's pages show."""
+    return joined(LinkToken).where(LinkToken.sha256 == sha256)
+
+
 RIGHT = Prepared(right_query)
+LINK = Prepared(link_query)
 
 
 # --- Which screen -----------------------------------------------------------------------------------
