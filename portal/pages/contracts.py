@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request, url_for
+from flask import Blueprint, Response, request, url_for
 
 from portal.clock import utc_now
-from portal.errors import Invalid, NotFound
+from portal.errors import Invalid, NotFound, PortalError
 from portal.i18n import NAMES, current, format_date, format_money, format_size
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract
+from portal.models.envelopes import Recipient
 from portal.models.parties import Counterparty
 from portal.models.people import Person
+from portal.pages import sending
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
@@ -23,6 +25,7 @@ from portal.services import (
     documents,
     envelopes,
     permissions,
+    policies,
     recipients,
     revisions,
     templates,
@@ -38,8 +41,10 @@ OPENS = {
     "file": "new_contracts.their_file",
     "recipients": "recipients.page",
     "send": "sending.page",
+    "watch": "sending.state",
+    "read": "sending.executed",
 }
-POSTS = {"prepare": "contracts.prepare", "remind": "sending.remind"}
+POSTS = {"prepare": "contracts.prepare", "remind": "sending.remind", "retry": "sending.retry_seal"}
 
 
 # -- The list -----------------------------------------------------------------------------------------
@@ -139,7 +144,7 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         tone=contract_states.TONES.get(contract.state, "none"),
         is_over=contract.state in contract_states.WITHOUT_FORCE,
         step=step,
-        step_url=address(OPENS.get(step.action) or POSTS.get(step.action, ""), contract),
+        step_url=step_url(step, contract),
         step_posts=step.action in POSTS,
         is_author=is_author,
         may_edit=contracts.may_edit(contract, me),
@@ -153,7 +158,7 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         owners=owner_options()[1:],
         people=people_of(contract),
         people_note=people_note(contract),
-        recipients_url=address("recipients.page", contract) if is_author else "",
+        people_url=people_url(contract, is_author),
         promises=promises(contract, revision),
         reading=revisions.terms_mode(contract) == revisions.READING,
         happened=timeline.of(contract),
@@ -167,29 +172,58 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
     )  # fmt: skip
 
 
-def address(endpoint: str, contract: Contract) -> str:
-    """A page about the contract; "" where this installation has none."""
-    if endpoint not in current_app.view_functions:
+def step_url(step: contracts.NextStep, contract: Contract) -> str:
+    """Where the one button leads; "" for none."""
+    endpoint = OPENS.get(step.action) or POSTS.get(step.action)
+    if not endpoint:
         return ""
-    return url_for(endpoint, reference=contract.reference)
+    person_asked = {"recipient_id": step.recipient_id} if step.recipient_id else {}
+    return url_for(endpoint, reference=contract.reference, **person_asked)
 
 
-def people_of(contract: Contract) -> list[Any]:
+def people_url(contract: Contract, is_author: bool) -> str:
+    """Where the people are changed before sending, and watched after it."""
+    if envelopes.latest(contract) is not None and contract.state not in recipients.CHANGEABLE:
+        return url_for("sending.state", reference=contract.reference)
+    if is_author and contract.state in recipients.CHANGEABLE:
+        return url_for("recipients.page", reference=contract.reference)
+    return ""
+
+
+def people_of(contract: Contract) -> list[dict[str, Any]]:
     """Who signs, in order, with how each stands."""
-    overview = getattr(recipients, "overview", None)
-    if overview is not None:
-        return list(overview(contract))
-    return [
-        {
-            "order": each.get("routing_order", 1) if each["role"] != "copy" else None,
-            "name": each["name"],
-            "about": ", ".join(filter(None, (each.get("title"), each.get("organisation")))),
-            "how": str(recipients.ROLES[each["role"]]),
-            "word": _("Not asked yet"),
-            "tone": "next",
-        }
-        for each in recipients.listed(contract)
-    ]
+    envelope = envelopes.latest(contract)
+    if envelope is None or contract.state in recipients.CHANGEABLE:
+        return [before_sending(each) for each in recipients.listed(contract)]
+    return [since_sending(each) for each in envelopes.recipients_of(envelope)]
+
+
+def before_sending(entry: dict[str, Any]) -> dict[str, Any]:
+    is_copy = entry["role"] == "copy"
+    return {
+        "order": None if is_copy else entry.get("routing_order", 1),
+        "name": entry["name"],
+        "about": ", ".join(filter(None, (entry.get("title"), entry.get("organisation")))),
+        "how": str(recipients.ROLES[entry["role"]]),
+        "word": _("At the end") if is_copy else _("Not asked yet"),
+        "tone": "next",
+    }
+
+
+def since_sending(row: Recipient) -> dict[str, Any]:
+    word, tone = sending.WORDS[row.status]
+    factors = words.listed(str(policies.FACTORS[factor]) for factor in row.factors)
+    checked = _("Checked by: %(factors)s.", factors=factors) if factors else ""
+    return {
+        "order": None if row.role == "copy" else row.routing_order,
+        "name": row.name,
+        "about": ", ".join(filter(None, (row.title, row.organisation))),
+        "how": " ".join(filter(None, (f"{recipients.ROLES[row.role]}.", checked))),
+        "word": word,
+        "tone": tone,
+        "at": row.acted_at or row.opened_at or row.asked_at,
+        "reason": sending.PROBLEMS.get(row.problem, ""),
+    }
 
 
 def people_note(contract: Contract) -> str:
@@ -307,8 +341,13 @@ def prepare(reference: str) -> Response:
     """Make the exact PDF; then the page that sends it."""
     contract = contracts.get(reference, person())
     contracts.demand_edit(contract, person())
-    revisions.make_ready(contract, by=actor(), now=utc_now())
-    return leave(address("sending.page", contract) or url_for(".page", reference=reference))
+    try:
+        revisions.make_ready(contract, by=actor(), now=utc_now())
+    except PortalError as error:
+        form = Form(None)
+        form.errors.update(error.errors if isinstance(error, Invalid) else {"": error.message})
+        return contract_page(contracts.get(reference, person()), form, error.status)
+    return leave(url_for("sending.page", reference=reference))
 
 
 @bp.post("/contracts/<reference>/reopening")

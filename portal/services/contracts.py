@@ -251,8 +251,9 @@ class NextStep:
 
     title: str
     note: str = ""
-    action: str = ""  # draft | recipients | prepare | send | remind | retry | new
+    action: str = ""  # draft | file | recipients | prepare | send | remind | watch | retry | read
     label: str = ""
+    recipient_id: str = ""  # whom `remind` is about
 
 
 def next_step(contract: Contract, person: Person | None) -> NextStep:
@@ -318,24 +319,28 @@ def signing(contract: Contract) -> NextStep:
         )
     )
     reminders = [each.next_reminder_at for each in asked if each.next_reminder_at]
-    expiry = _("The request expires on %(day)s.", day=format_datetime(envelope.expires_at))
-    note = " ".join(
-        [_("The next reminder goes out on %(at)s.", at=format_datetime(min(reminders))), expiry]
-        if reminders
-        else [expiry]
-    )
-    return NextStep(title, note, "remind", _("Remind now"))
+    notes = [_("The request expires on %(day)s.", day=format_datetime(envelope.expires_at))]
+    if reminders:
+        at = format_datetime(min(reminders))
+        notes.insert(0, _("The next reminder goes out by itself on %(at)s.", at=at))
+    if len(asked) > 1:
+        return NextStep(title, " ".join(notes), "watch", _("See who has been asked"))
+    label = _("Remind %(name)s now", name=asked[0].name)
+    return NextStep(title, " ".join(notes), "remind", label, asked[0].id)
 
 
 def signed(contract: Contract) -> NextStep:
     from portal.services import envelopes
 
     envelope = envelopes.latest(contract)
-    if envelope is not None and envelope.executed is None:
+    title = _("Everybody has signed.")
+    if envelope is None or envelope.executed is not None:
         return NextStep(
-            _("Everybody has signed."), _("The signed PDF is being closed with the company seal.")
+            title, _("The signed PDF is kept here and was sent to all."), "read", _("Read the signed PDF")
         )
-    return NextStep(_("Everybody has signed; the signed PDF is kept and sent to all."), "", "", "")
+    if envelope.seal_status == "failed":
+        return NextStep(title, _("The company seal could not be put on."), "retry", _("Try the seal again"))
+    return NextStep(title, _("The signed PDF is being closed with the company seal."))
 
 
 def ended(contract: Contract) -> NextStep:
