@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from portal.errors import Conflict, Invalid, TooMany
+from portal.i18n import use
+from portal.models.audit import AuditEvent
+from portal.models.envelopes import Act, Recipient, SmsCode, Task
+from portal.models.notices import Notice
+from portal.services import ceremonies, factors
+from tests.services import ceremony_steps as steps
+from tests.services.signing import recipient, sent
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def envelope(cast, now, run_jobs):
+    made = sent(cast, now, run_jobs)
+    steps.asks(made, "claire", "sms")
+    return made
+
+
+@pytest.fixture
+def place(envelope, now):
+    found = steps.enter(envelope, "claire", now)
+    steps.agree(found, now)
+    return found
+
+
+def check(place, code, now):
+    factors.check_code(place(now), code, by=place(now).actor(), now=now)
+
+
+def wrong(code):
+    return f"{(int(code) + 1) % 1_000_000:06}"
+
+
+def test_the_right_code_opens_the_pages_of_this_browser_only(envelope, place, now):
+    other = steps.enter(envelope, "claire", now)
+    code = steps.send_code(place, now)
+    assert ceremonies.state(place(), now) == "code"
+
+    check(place, f"{code[:3]} {code[3:]}", now)
+
+    assert ceremonies.state(place(), now) == "read"
+    assert ceremonies.state(other(), now) == "code"
+
+
+def test_a_code_is_kept_hashed_with_its_recipient(place, now):
+    code = steps.send_code(place, now)
+
+    row = SmsCode.get()
+    assert code not in str(SmsCode.select().dicts().get())
+    assert row.code_sha256 == factors.digest(place().recipient, code)
+    other = Recipient(id="another")
+    assert factors.digest(other, code) != row.code_sha256
+
+
+def test_a_code_works_once(place, now):
+    code = steps.send_code(place, now)
+    check(place, code, now)
+
+    with pytest.raises(Invalid):
+        check(place, code, now)
+
+
+def test_a_code_works_for_ten_minutes(place, now):
+    code = steps.send_code(place, now)
+
+    with pytest.raises(Invalid):
+        check(place, code, now + timedelta(minutes=10))
+    check(place, code, now + timedelta(minutes=10) - timedelta(seconds=1))
+
+
+def test_the_fifth_wrong_try_ends_a_code(place, now):
+    code = steps.send_code(place, now)
+    for _try in range(5):
+        with pytest.raises(Invalid):
+            check(place, wrong(code), now)
+
+    with pytest.raises(Invalid):
+        check(place, code, now)
+    assert SmsCode.get().tries == 5
+
+
+def test_a_newer_code_ends_the_older_one(place, now):
+    first = steps.send_code(place, now)
+    second = steps.send_code(place, now + 2 * MINUTE)
+    if first != second:
+        with pytest.raises(Invalid):
+            check(place, first, now + 2 * MINUTE)
+
+    check(place, second, now + 2 * MINUTE)
+
+
+def test_fifty_uses_of_one_right_code_are_one(place, now):
+    code = steps.send_code(place, now)
+
+    done, refused = steps.at_once([lambda: check(place, code, now)] * 50)
+
+    assert (done, len(refused)) == (1, 49)
+    assert AuditEvent.select().where(AuditEvent.act == "code.passed").count() == 1
+
+
+def test_fifty_wrong_codes_at_once_are_at_most_five_tries(place, now):
+    code = steps.send_code(place, now)
+    guesses = [f"{(int(code) + step) % 1_000_000:06}" for step in range(1, 50)]
+
+    done, _refused = steps.at_once([lambda guess=guess: check(place, guess, now) for guess in guesses])
+
+    assert done == 0
+    assert SmsCode.get().tries == 5
+    with pytest.raises(Invalid):
+        check(place, code, now)
+
+
+def test_codes_are_sent_with_growing_waits_and_three_in_fifteen_minutes(place, now):
+    steps.send_code(place, now)
+    for after in (1, 119):
+        with pytest.raises(TooMany):
+            steps.send_code(place, now + timedelta(seconds=after))
+    steps.send_code(place, now + 2 * MINUTE)
+    with pytest.raises(TooMany):
+        steps.send_code(place, now + 5 * MINUTE)
+    steps.send_code(place, now + 6 * MINUTE)
+    with pytest.raises(TooMany):
+        steps.send_code(place, now + 14 * MINUTE)
+
+    steps.send_code(place, now + 15 * MINUTE)
+    assert SmsCode.select().count() == 4
+
+
+def test_twenty_requests_at_once_send_one_message(place, now):
+    def send():
+        factors.send_code(place(now), by=place(now).actor(), now=now)
+
+    done, _refused = steps.at_once([send] * 20)
+
+    assert done == 1
+    assert Notice.select().where(Notice.kind == "signing_code").count() == 1
+
+
+def test_guessing_for_the_whole_life_of_an_envelope_stays_below_one_in_ten_thousand(envelope, now):
+    """Whoever holds the link and never tires gets fifty codes checked, and sixteen of an app."""
+    place = steps.enter(envelope, "claire", now)
+    steps.agree(place, now)
+    at, checked = now, 0
+    for _round in range(14):
+        place = steps.enter(envelope, "claire", at)
+        try:
+            code = steps.send_code(place, at)
+        except TooMany:
+            at += timedelta(hours=3)
+            continue
+        for _try in range(8):
+            before = SmsCode.select().order_by(SmsCode.sent_at.desc()).get().tries
+            with pytest.raises(Invalid):
+                check(place, wrong(code), at)
+            checked += SmsCode.select().order_by(SmsCode.sent_at.desc()).get().tries - before
+        at += timedelta(hours=3)
+
+    assert SmsCode.select().count() == factors.MOST_CODES
+    assert checked == 50
+    from portal.services import outside_factors
+
+    assert checked / 1e6 + outside_factors.MOST_TRIES * 3 / 1e6 <= 1e-4
+
+
+def test_a_number_that_is_not_mine_gets_no_more_messages(envelope, place, now):
+    code = steps.send_code(place, now)
+    for _press in range(2):
+        factors.not_my_number(place(), by=place().actor(), now=now)
+
+    assert recipient(envelope, "claire").problem == "not_mine"
+    assert Task.select().count() == 1
+    with pytest.raises(Conflict):
+        steps.send_code(place, now + 20 * MINUTE)
+    with pytest.raises(Invalid):
+        check(place, code, now)
+    assert ceremonies.state(place(), now) == "handed"
+
+
+def test_without_a_number_a_handed_over_code_is_the_way(envelope, place, now):
+    Recipient.update(phone="").execute()
+
+    assert ceremonies.state(place(), now) == "handed"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "met", "left"),
+    [
+        ([], {}, ""),
+        (["sms"], {}, "sms"),
+        (["sms"], {"sms": "x"}, ""),
+        (["sms"], {"totp": "x"}, ""),
+        (["totp"], {"sms": "x"}, "totp"),
+        (["sms", "totp"], {"totp": "x"}, "sms"),
+        (["sms", "totp"], {"sms": "x", "totp": "x"}, ""),
+        (["sms_or_totp"], {}, "sms_or_totp"),
+        (["sms_or_totp"], {"sms": "x"}, ""),
+        (["sms_or_totp"], {"totp": "x"}, ""),
+    ],
+)
+def test_what_is_still_missing(wanted, met, left):
+    assert factors.unmet(wanted, met) == left
+
+
+def test_the_evidence_says_what_was_checked_and_shows_two_digits_of_the_number(place, now):
+    check(place, steps.send_code(place, now), now)
+    steps.prepare(place, now)
+    steps.confirm(place, now)
+
+    checked = Act.get().factors
+    assert [each["factor"] for each in checked] == ["link", "sms"]
+    assert "612345638" not in str(checked)
+    with use("en"):
+        words = factors.sentences(checked, "claire@castellan.example", "Europe/Paris")
+    assert words[1] == "Code texted to the number ending 38, Mon 23 Nov 2026, 10:41\u00a0CET"
+
+
+def test_refused_and_passed_codes_are_in_the_trail(place, now):
+    code = steps.send_code(place, now)
+    with pytest.raises(Invalid):
+        check(place, wrong(code), now)
+    check(place, code, now)
+
+    rows = AuditEvent.select().where(AuditEvent.act.startswith("code.")).order_by(AuditEvent.number)
+    assert [row.act for row in rows] == ["code.sent", "code.refused", "code.passed"]
+    assert not any(code in row.body for row in rows)
