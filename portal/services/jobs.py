@@ -195,7 +195,7 @@ def put_back(job: Job, reason: str, now: datetime, after: timedelta | None) -> N
     if job.attempts >= job.max_attempts:
         fail(job, reason, now)
         return
-    wait = after or min(LONGEST_WAIT, FIRST_WAIT * 2 ** (job.attempts - 1)) * random.uniform(0.8, 1.2)  # noqa: S311
+    wait = after or min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(job.attempts - 1, 20)) * random.uniform(0.8, 1.2)  # noqa: S311
     mine(job, status="ready", run_at=now + wait, lease_until=None, last_error=reason[:2000])
 
 

@@ -171,6 +171,7 @@ def deliver(payload: dict[str, Any], context: jobs.Context) -> None:
     except Rejected as error:
         raise jobs.GiveUp(str(error)) from error
     failpoints.reach("notice.after_gateway")
+    failpoints.reach("deliver.after_gateway")
     with transaction():
         context.hold()
         taken: dict[str, Any] = {"status": "sent", "sent_at": context.clock(), "failure": ""}
@@ -211,13 +212,3 @@ def delivery_failed(payload: dict[str, Any], reason: str, now: datetime) -> None
         Recipient.update(problem="undelivered").where(
             (Recipient.id == notice.recipient_id) & (Recipient.problem == "")
         ).execute()
-
-
-def masked_phone(number: str) -> str:
-    """`number ending 38`: enough to know one's own phone, useless to others."""
-    return _("number ending %(digits)s", digits=number[-2:])
-
-
-def waiting_messages() -> int:
-    """Messages not yet taken by a gateway, for the operations page."""
-    return int(Notice.select().where(Notice.status == "queued").count())

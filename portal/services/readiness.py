@@ -8,9 +8,8 @@ import peewee
 
 from portal.i18n import gettext as _
 from portal.models import schema
-from portal.models.envelopes import Envelope
 from portal.models.jobs import Job
-from portal.services import installation
+from portal.services import installation, sealing
 
 WORKER_SILENCE = timedelta(minutes=5)
 
@@ -26,9 +25,7 @@ def reasons(now: datetime) -> list[str]:
     found = []
     if not installation.current().settings.encryption_keys:
         found.append(_("There is no encryption key: start once with “countersign serve”."))
-    failed = Envelope.select().where(Envelope.seal_status == "failed").count()
-    if failed:
-        found.append(_("%(count)s signed contracts wait for their company seal, which failed.", count=failed))
+    found += sealing.backlog(now)
     late = Job.select().where((Job.status == "ready") & (Job.run_at < now - WORKER_SILENCE)).count()
     if late:
         found.append(_("%(count)s jobs have waited for over five minutes: is a worker running?", count=late))

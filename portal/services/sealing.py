@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 OVERDUE = timedelta(minutes=5)
 UPGRADE_FIRST = timedelta(minutes=5)
+UPGRADE_AGAIN = timedelta(minutes=15)
 
 log = logging.getLogger(__name__)
 
@@ -324,7 +325,7 @@ def upgrade_job(payload: dict[str, Any], context: jobs.Context) -> None:
         try:
             made = timestamps.upgrade(before, installation.current().authority, tsa, context.clock())
         except timestamps.AuthorityAway as error:
-            raise jobs.Retry(str(error)) from error
+            raise jobs.Retry(str(error), UPGRADE_AGAIN) from error
         trust(made.timestamp)
         failpoints.reach("upgrade.after_build")
         content = put_once(key, made.pdf)
@@ -351,10 +352,9 @@ def record_upgrade(envelope: Envelope, content: bytes, now: datetime) -> None:
 
 def warm() -> None:
     """Load what the first seal would wait for: libraries, templates, fonts, the key."""
-    from portal.documents import executed, render
+    from portal.documents import executed, render  # noqa: F401 (the sealing library, read now)
 
     render.signature_stamp(
         {"kind": "typed", "name": "Countersign", "when": "1 Jan 2027", "width": 180.0, "height": 48.0}
     )
     installation.current().authority.template  # noqa: B018 (computed once, kept)
-    executed.EVIDENCE.encode()
