@@ -6,12 +6,15 @@ beyond the portal, nothing that scrolls sideways.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 
+from portal import i18n
 from tests.conftest import skip_or_fail
 from tests.processes import Tree, running, until
 
@@ -19,6 +22,10 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+MARK = """() => {
+  window.marked = true; window.swapped = false;
+  document.body.addEventListener("htmx:afterSettle", () => { window.swapped = true; });
+}"""
 WIDTHS = {"wide": (1280, 900), "narrow": (360, 780)}
 
 
@@ -46,10 +53,11 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
 class Walker:
     """One person's browser. `page` is Playwright's; `check()` judges what is shown right now."""
 
-    def __init__(self, context: Any, base: str, scripted: bool) -> None:
+    def __init__(self, context: Any, base: str, scripted: bool, language: str) -> None:
         self.context = context
         self.base = base
         self.scripted = scripted
+        self.language = language
         self.troubles: list[str] = []
         self.steps = 0
         self.page = context.new_page()
@@ -71,22 +79,85 @@ class Walker:
         self.check()
         return self.page
 
-    def press(self, name: str, role: str = "button", **options: Any) -> Any:
-        """Press a button or link by its visible name, then judge the page it leads to."""
+    def say(self, message: str, **values: Any) -> str:
+        """The words of the portal in this person's language."""
+        with i18n.use(self.language):
+            return i18n.gettext(message, **values)
+
+    def press(self, message: str, role: str = "button", *, also: str = "", **values: Any) -> Any:
+        """Press a button or link by its visible words, then judge the page it leads to.
+
+        `also` is what its name says besides, for one of several alike.
+        """
         self.steps += 1
-        self.page.get_by_role(role, name=name, **options).first.click()
-        self.settle()
+        words = self.say(message, **values)
+        name = re.compile(f"{re.escape(words)}.*{re.escape(also)}", re.DOTALL) if also else words
+        found = self.page.get_by_role(role, name=name, exact=not also).first
+        self.act(found.click)
         self.check()
         return self.page
 
-    def settle(self) -> None:
-        self.page.wait_for_load_state("load")
-        if self.scripted:
-            self.page.wait_for_function("!document.querySelector('.htmx-request')")
-
-    def fill(self, label: str, value: str, **options: Any) -> None:
+    def unfold(self, message: str, **values: Any) -> None:
         self.steps += 1
-        self.page.get_by_label(label, **options).first.fill(value)
+        self.page.locator("summary", has_text=self.say(message, **values)).first.click()
+
+    def act(self, do: Callable[[], Any]) -> None:
+        """Do something that leads to another page or swaps a part of this one; wait until it has."""
+        if self.scripted:
+            self.page.evaluate(MARK)
+        do()
+        if self.scripted:
+            until(self.has_changed)
+        self.page.wait_for_load_state("load")
+
+    def has_changed(self) -> bool:
+        try:
+            return bool(self.page.evaluate("() => !window.marked || window.swapped"))
+        except PlaywrightError:  # on its way to the next page
+            return False
+
+    def say(self, message: str, **values: Any) -> str:
+        """The words of the portal in this person's language."""
+        with i18n.use(self.language):
+            return i18n.gettext(message, **values)
+
+    def press(self, message: str, role: str = "button", *, also: str = "", **values: Any) -> Any:
+        """Press a button or link by its visible words, then judge the page it leads to.
+
+        `also` is what its name says besides, for one of several alike.
+        """
+        self.steps += 1
+        words = self.say(message, **values)
+        name = re.compile(f"{re.escape(words)}.*{re.escape(also)}", re.DOTALL) if also else words
+        found = self.page.get_by_role(role, name=name, exact=not also).first
+        self.act(found.click)
+        self.check()
+        return self.page
+
+    def unfold(self, message: str, **values: Any) -> None:
+        self.steps += 1
+        self.page.locator("summary", has_text=self.say(message, **values)).first.click()
+
+    def settle(self) -> None:
+        """Until the page that a press leads to has come: htmx swaps, or goes elsewhere."""
+        self.page.wait_for_load_state("networkidle" if self.scripted else "load")
+
+    def fill(self, message: str, value: str) -> None:
+        """Type into the first visible field of this label."""
+        self.steps += 1
+        self.field(message).fill(value)
+
+    def field(self, message: str) -> Any:
+        words = re.compile("^" + re.escape(self.say(message)))
+        return self.page.get_by_label(words).locator("visible=true").first
+
+    def tick(self, message: str, **values: Any) -> None:
+        self.steps += 1
+        self.page.get_by_label(self.say(message, **values)).first.check()
+
+    def sees(self, message: str, **values: Any) -> None:
+        words = self.say(message, **values)
+        assert words in self.page.locator("body").inner_text(), f"{self.page.url} does not say “{words}”"
 
     def check(self) -> None:
         """No violation, no console message, no outside request, no sideways scrolling."""
@@ -127,7 +198,7 @@ def walkers(chromium: Any, sample: Tree) -> Iterator[Callable[..., Walker]]:
             color_scheme="dark" if dark else "light",
             has_touch=width == "narrow",
         )
-        walker = Walker(context, sample.address, scripted)
+        walker = Walker(context, sample.address, scripted, language)
         made.append(walker)
         return walker
 

@@ -1,0 +1,136 @@
+"""What the people of the sample do, step by step, in whatever language and width they have."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from tests.browser.conftest import Walker
+from tests.processes import until
+
+
+def sign_in(walker: Walker, name: str) -> None:
+    """One press on the sign-in page; then the language of the walk."""
+    walker.open("/sign-in")
+    walker.act(walker.page.get_by_role("button", name=re.compile(name)).click)
+    if walker.page.locator("html").get_attribute("lang") != walker.language:
+        walker.act(walker.page.locator(f"button[name=language][value={walker.language}]").click)
+    walker.check()
+
+
+def draft(walker: Walker, *, company: str, signer: str, email: str, fee: str) -> str:
+    """A contract from its eight answers; gives its reference."""
+    walker.open("/")
+    walker.press("New contract", "link")
+    walker.fill("The other company", company)
+    walker.page.get_by_label(re.compile("David Ruiz")).check()
+    walker.fill("Who signs for them", signer)
+    walker.fill("Their mail address", email)
+    walker.fill("5. Product", "Mereworth Quote")
+    walker.fill("6. Fee a month", fee)
+    walker.page.get_by_label(re.compile("^7")).first.fill("2027-02-01")
+    walker.fill("8. Length", "36")
+    walker.press("Make the draft")
+    found = re.search(r"MW-\d+-\d+", walker.page.url)
+    assert found, walker.page.url
+    return found.group(0)
+
+
+def give_phone(walker: Walker, reference: str, name: str, phone: str) -> None:
+    walker.open(f"/contracts/{reference}/recipients")
+    walker.press("Change", "link", also=name)
+    walker.fill("Mobile number", phone)
+    walker.press("Save")
+
+
+def add_signer(walker: Walker, reference: str, *, company: str, name: str, email: str, phone: str) -> None:
+    walker.open(f"/contracts/{reference}/recipients")
+    walker.unfold("Somebody else of %(name)s", name=company)
+    walker.fill("Name", name)
+    walker.fill("Mail address", email)
+    walker.fill("Job title", "CFO")
+    walker.fill("Mobile number", phone)
+    walker.fill("Place in the order", "3")
+    walker.press("Add to the list")
+
+
+def send(walker: Walker, reference: str) -> None:
+    walker.open(f"/contracts/{reference}/recipients")
+    walker.press("Next: check and send", "link")
+    walker.press("Prepare the PDF")
+    walker.press("Send %(reference)s", reference=reference)
+
+
+def newest_message(walker: Walker, address: str, pattern: str, *, about: str = "") -> str:
+    """What the newest message to this address says, by pattern; waits until it is there."""
+
+    def look() -> str:
+        page = walker.page
+        page.goto(walker.base + "/mailbox")
+        rows = page.locator("ul.rows li", has_text=address).filter(has_text=about)
+        for index in range(min(rows.count(), 4)):
+            path = rows.nth(index).locator("a").first.get_attribute("href")
+            answer = walker.context.request.get(walker.base + str(path))
+            found = re.search(pattern, text_of(answer.text()))
+            if found:
+                return found.group(0)
+        return ""
+
+    return str(until(look))
+
+
+def text_of(html: str) -> str:
+    start = html.index('class="mail-text"')
+    return re.sub(r"<[^>]+>", "", html[start : html.index("</section>", start)])
+
+
+def link_to(walker: Walker, email: str, reference: str, kind: str = "sign") -> str:
+    return newest_message(walker, email, rf"http://\S+/{kind}/[\w-]+", about=reference)
+
+
+def begin(walker: Walker, link: str, *, code: bool) -> None:
+    """The first screen: who asks and what; consent; on."""
+    walker.open(link)
+    walker.tick("I agree to receive and sign these records electronically")
+    walker.press("Continue and send the code" if code else "Continue")
+
+
+def type_text_code(walker: Walker, watcher: Walker, phone: str) -> None:
+    code = newest_message(watcher, phone, r"\b\d{6}\b")
+    walker.fill("Six-digit code", code)
+    walker.press("Continue")
+
+
+def read_and_sign(walker: Walker, reference: str) -> None:
+    """The reading screen, then the review, then the one deliberate press."""
+    page = walker.page
+    if not page.get_by_label(re.compile("^" + re.escape(walker.say("Your title")))).first.input_value():
+        walker.fill("Your title", "CFO")
+    for box in page.locator("form input[type=checkbox]").all():
+        box.check()
+        walker.steps += 1
+    walker.press("Check before you sign")
+    walker.press("Sign %(reference)s", reference=reference)
+    walker.sees("You have signed, %(name)s", name=page.locator("h1").inner_text().rsplit(", ", 1)[-1])
+
+
+def app_code(key: str) -> str:
+    """What an authenticator shows, computed as RFC 6238 says; waits for a fresh one near its end."""
+    import pyotp
+
+    if time.time() % 30 > 27:
+        time.sleep(30 - time.time() % 30)
+    return str(pyotp.TOTP(key.replace(" ", "")).now())
+
+
+def wait_for_seal(walker: Walker, reference: str) -> Any:
+    """The contract page once everybody has signed and the seal is set."""
+
+    def sealed() -> bool:
+        walker.page.goto(f"{walker.base}/contracts/{reference}")
+        return walker.say("Signed contract") in walker.page.locator("body").inner_text()
+
+    until(sealed)
+    walker.check()
+    return walker.page
