@@ -116,32 +116,6 @@ class Walker:
         except PlaywrightError:  # on its way to the next page
             return False
 
-    def say(self, message: str, **values: Any) -> str:
-        """The words of the portal in this person's language."""
-        with i18n.use(self.language):
-            return i18n.gettext(message, **values)
-
-    def press(self, message: str, role: str = "button", *, also: str = "", **values: Any) -> Any:
-        """Press a button or link by its visible words, then judge the page it leads to.
-
-        `also` is what its name says besides, for one of several alike.
-        """
-        self.steps += 1
-        words = self.say(message, **values)
-        name = re.compile(f"{re.escape(words)}.*{re.escape(also)}", re.DOTALL) if also else words
-        found = self.page.get_by_role(role, name=name, exact=not also).first
-        self.act(found.click)
-        self.check()
-        return self.page
-
-    def unfold(self, message: str, **values: Any) -> None:
-        self.steps += 1
-        self.page.locator("summary", has_text=self.say(message, **values)).first.click()
-
-    def settle(self) -> None:
-        """Until the page that a press leads to has come: htmx swaps, or goes elsewhere."""
-        self.page.wait_for_load_state("networkidle" if self.scripted else "load")
-
     def fill(self, message: str, value: str) -> None:
         """Type into the first visible field of this label."""
         self.steps += 1
@@ -163,7 +137,7 @@ class Walker:
         """No violation, no console message, no outside request, no sideways scrolling."""
         wide = self.page.evaluate(
             "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        ) if self.scripted else 0  # fmt: skip
+        )
         assert wide <= 1, f"{self.page.url} scrolls sideways by {wide} px"
         if self.scripted:
             self.check_axe()
