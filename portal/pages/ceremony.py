@@ -15,36 +15,23 @@ from flask import Blueprint, Response, g, request, url_for
 
 from portal import i18n
 from portal.clock import utc_now
-from portal.errors import Conflict, Invalid, NotFound, PortalError, TooMany
+from portal.errors import Conflict, Invalid, PortalError, TooMany
 from portal.i18n import gettext as _
-from portal.i18n import lazy
-from portal.models.contracts import Document
-from portal.models.parties import LegalEntity
 from portal.pages import guards, outside, signing
 from portal.pages.forms import Form
 from portal.pages.respond import leave, show
 from portal.services import (
     acts,
     ceremonies,
-    consents,
-    demonstrations,
-    documents,
     factors,
-    limits,
     links,
-    mine,
     outside_factors,
-    second_factors,
     sessions,
 )
 from portal.services.audit import Actor
 from portal.services.ceremonies import Place
 
 bp = Blueprint("ceremony", __name__)
-
-UNKNOWN_LINKS = (limits.Cap(60, mine.HOUR, limits.SOURCE),)
-DAY_S = 86_400
-
 
 # --- The link ----------------------------------------------------------------------------------
 
@@ -304,193 +291,5 @@ def enrol_for_next_time(recipient_id: str) -> Response:
     return leave(url_for(".page", recipient_id=recipient_id))
 
 
-# --- Instead of signing --------------------------------------------------------------------------------
-
-# What can be asked: heading, what it means, label of the text, is the text needed, button, what then.
-ASKS: dict[str, tuple[Any, ...]] = {
-    "decline": (
-        lazy("Decline with a reason"),
-        lazy("Nobody can sign this text any more. The sender reads your reason and may offer another."),
-        lazy("Your reason"), True, lazy("Decline"),
-        lazy("You have declined."),
-    ),
-    "not-me": (
-        lazy("This is not for me"),
-        lazy("The sender is told, and our links to you end. Nothing is signed or declined."),
-        lazy("Do you know who it is for?"), False, lazy("Tell the sender"),
-        lazy("The sender has been told."),
-    ),
-    "paper": (
-        lazy("Ask for paper"),
-        lazy("You get the contract on paper, free of charge. Your link stays good in case you change "
-             "your mind."),
-        lazy("Where to send it"), True, lazy("Ask for paper"),
-        lazy("The sender has been asked for paper. You need do nothing more."),
-    ),
-    "withdraw": (
-        lazy("Take back my consent"),
-        lazy("You cannot sign here then; you get the contract on paper, free of charge. What you signed "
-             "before stays valid."),
-        None, False, lazy("Take back my consent"),
-        lazy("Your consent is taken back, and the sender has been told."),
-    ),
-    "question": (
-        lazy("Ask a question"),
-        lazy("Your question goes to the sender, who answers by mail or telephone."),
-        lazy("Your question"), True, lazy("Send the question"),
-        lazy("Your question was sent."),
-    ),
-    "new-phone": (
-        lazy("I have a new phone"),
-        lazy("The sender makes sure that it is you, then the old app ends. A new one counts one day after "
-             "you set it up."),
-        lazy("How to reach you"), False, lazy("Ask for a new app"),
-        lazy("The sender has been told and will get in touch with you."),
-    ),
-    "other-way": (
-        lazy("I cannot receive text messages"),
-        lazy("The sender can give you a one-time code in another way. With it you set up an authenticator "
-             "app."),
-        lazy("How to reach you"), False, lazy("Ask for a one-time code"),
-        lazy("The sender has been told and will get in touch with you."),
-    ),
-}  # fmt: skip
-KINDS = {"paper": "paper", "question": "question", "new-phone": "new_phone", "other-way": "other_way"}
-WHAT = "<any('decline', 'not-me', 'paper', 'withdraw', 'question', 'new-phone', 'other-way'):what>"
-
-
-@bp.get(f"/ceremony/<recipient_id>/{WHAT}")
-def asking(recipient_id: str, what: str) -> Response:
-    now = utc_now()
-    return asked(find(recipient_id, now), what, Form())
-
-
-def asked(place: Place, what: str, form: Form, *, said: bool = False, status: int = 200) -> Response:
-    words = ASKS[what]
-    context = signing.common(place) | {"what": what, "words": words, "form": form, "said": said}
-    return show("ceremony/ask.html", status=status, **context)
-
-
-@bp.post(f"/ceremony/<recipient_id>/{WHAT}")
-def ask(recipient_id: str, what: str) -> Response:
-    now = utc_now()
-    place, form = find(recipient_id, now), Form(request.form)
-    text = form.text("text", most=acts.LONGEST_REASON, required=bool(ASKS[what][3]))
-    try:
-        if form.errors:
-            raise Invalid(form.errors)
-        say(place, what, text, now)
-    except Invalid as refusal:
-        form.errors.setdefault("text", " ".join(refusal.errors.values()))
-        return asked(place, what, form, status=422)
-    except Conflict as refusal:
-        return answer(find(recipient_id, now), Form(), now, problem=refusal.message, status=409)
-    if what in ("decline", "not-me", "withdraw"):
-        return leave(url_for(".page", recipient_id=recipient_id))
-    return leave(url_for(".told", recipient_id=recipient_id, what=what))
-
-
-def say(place: Place, what: str, text: str, now: datetime) -> None:
-    by = actor(place)
-    if what == "decline":
-        acts.decline(place, reason=text, by=by, now=now)
-    elif what == "not-me":
-        acts.not_for_me(place, text=text, by=by, now=now)
-    elif what == "withdraw":
-        consents.withdraw(place.recipient, place.contract, by=by, now=now)
-    else:
-        acts.ask(place, KINDS[what], text, by=by, now=now)
-
-
-@bp.get(f"/ceremony/<recipient_id>/{WHAT}/sent")
-def told(recipient_id: str, what: str) -> Response:
-    now = utc_now()
-    return asked(find(recipient_id, now), what, Form(), said=True)
-
-
-# --- Pictures and files ------------------------------------------------------------------------------------
-
-
-@bp.get("/ceremony/<recipient_id>/pages/<int:number>.webp")
-def picture(recipient_id: str, number: int) -> Response:
-    """One page of the document, for whoever may read it now."""
-    place = reader(recipient_id)
-    found = documents.page(place.document, number)
-    if request.if_none_match.contains(found.storage_key):
-        return Response(status=304)
-    made = Response(documents.picture(found), mimetype="image/webp")
-    made.headers["Cache-Control"] = f"private, max-age={DAY_S}"
-    made.set_etag(found.storage_key)
-    return made
-
-
-@bp.get("/ceremony/<recipient_id>/document.pdf")
-def document(recipient_id: str) -> Response:
-    """The exact file that is signed, to keep."""
-    place = reader(recipient_id)
-    whole = Document.get_by_id(place.document.id)
-    return download(documents.read(whole), whole.file_name)
-
-
-@bp.get("/ceremony/<recipient_id>/copy")
-def copy(recipient_id: str) -> Response:
-    """The finished contract with everybody's signature and the company seal."""
-    now = utc_now()
-    place = find(recipient_id, now)
-    if ceremonies.state(place, now) not in ("done", "copy"):
-        raise NotFound()
-    if place.contract.has_phi and not signing.is_proved(place):
-        raise NotFound()
-    whole = mine.executed(place.recipient)
-    acts.note_download(place, whole.sha256, by=actor(place), now=now)
-    return download(documents.read(whole), whole.file_name)
-
-
-def reader(recipient_id: str) -> Place:
-    """Who has passed consent and factors, before or after acting. Raises NotFound for everybody else."""
-    now = utc_now()
-    place = find(recipient_id, now)
-    at = ceremonies.state(place, now)
-    if at not in signing.READING and not (at == "done" and signing.is_proved(place)):
-        raise NotFound()
-    return place
-
-
-def download(content: bytes, file_name: str) -> Response:
-    made = Response(content, mimetype="application/pdf")
-    made.headers.set("Content-Disposition", "attachment", filename=file_name)
-    return made
-
-
-@bp.get("/ceremony/<recipient_id>/sample.pdf")
-def sample(recipient_id: str) -> Response:
-    """A consumer opens this and types back its word: so it is known that they can open a PDF."""
-    place = find(recipient_id, utc_now())
-    content = demonstrations.pdf(place.recipient, i18n.current())
-    made = Response(content, mimetype="application/pdf")
-    made.headers.set("Content-Disposition", "inline", filename="sample.pdf")
-    return made
-
-
-@bp.get("/ceremony/<recipient_id>/qr.svg")
-def qr(recipient_id: str) -> Response:
-    """The seed being enrolled, to be scanned; nothing once it is enrolled."""
-    place = find(recipient_id, utc_now())
-    secret = outside_factors.seed(place)
-    if not secret:
-        raise NotFound()
-    return Response(second_factors.picture(outside_factors.address(place, secret)), mimetype="image/svg+xml")
-
-
-@bp.get("/company/<entity_id>/logo")
-def logo(entity_id: str) -> Response:
-    """A company's logo: on every mail and page of theirs anyway."""
-    row = (
-        LegalEntity.select(LegalEntity.logo, LegalEntity.logo_type).where(LegalEntity.id == entity_id).first()
-    )
-    if row is None or not row.logo:
-        raise NotFound()
-    made = Response(bytes(row.logo), mimetype=row.logo_type)
-    made.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-    made.headers["Cache-Control"] = f"public, max-age={DAY_S}"
-    return made
+# Their routes belong to this blueprint, whose helpers they use.
+from portal.pages import ceremony_asks, ceremony_files  # noqa: E402, F401
