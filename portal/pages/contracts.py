@@ -111,11 +111,7 @@ def state_options() -> list[tuple[str, Any]]:
 
 def owner_options() -> list[tuple[str, str]]:
     """Colleagues who own contracts, or may."""
-    staff = Person.select().where(Person.counterparty_id.is_null()).order_by(Person.name).limit(500)
-    return [
-        ("", _("Anybody")),
-        *((each.id, each.name) for each in staff if permissions.allows(each, "contract.edit")),
-    ]
+    return [("", _("Anybody")), *((each.id, each.name) for each in permissions.who_may("contract.edit"))]
 
 
 # -- One contract ----------------------------------------------------------------------------------------

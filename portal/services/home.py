@@ -62,7 +62,7 @@ def signatures_of(person: Person) -> list[Row]:
         .join(Envelope)
         .join(Contract)
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
-        .where((Recipient.person == person) & Recipient.status.in_(OPEN) & (Envelope.status == "sent"))
+        .where((Recipient.person == person) & Recipient.status.in_(OPEN) & is_out())
         .order_by(Recipient.asked_at)
         .limit(MOST_ROWS)
     )
@@ -128,6 +128,11 @@ def drafts_of(person: Person) -> list[Row]:
     ]
 
 
+def is_out() -> Any:
+    """The condition that people are being asked; the contract's state lets its index find them."""
+    return (Envelope.status == "sent") & (Contract.state == "signing")
+
+
 def waiting_for_others(person: Person) -> list[Row]:
     """People who have been asked to sign my contracts and have not."""
     rows = (
@@ -136,8 +141,7 @@ def waiting_for_others(person: Person) -> list[Row]:
         .join(Contract)
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
         .where(
-            (Contract.owner == person) & (Envelope.status == "sent") & Recipient.status.in_(OPEN)
-            & (Recipient.problem == "")
+            (Contract.owner == person) & is_out() & Recipient.status.in_(OPEN) & (Recipient.problem == "")
         )
         .order_by(Recipient.asked_at)
         .limit(MOST_ROWS)
@@ -187,7 +191,17 @@ def undelivered(person: Person) -> list[Row]:
 
 
 def seals_failed(person: Person) -> list[Row]:
-    rows = envelopes_of(person).where(Envelope.seal_status == "failed")
+    """Failed seals are few, so they are looked for first and then whose they are."""
+    failed = [row[0] for row in Envelope.select(Envelope.id).where(Envelope.seal_status == "failed").tuples()]
+    if not failed:
+        return []
+    rows = (
+        Envelope.select(Envelope, Contract, Counterparty)
+        .join(Contract)
+        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .where((Contract.owner == person) & Envelope.id.in_(failed))
+        .limit(MOST_ROWS)
+    )
     return [
         Row(
             title=party_name(envelope.contract),
@@ -213,7 +227,7 @@ def problems(person: Person) -> list[Row]:
         .join(Envelope)
         .join(Contract)
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
-        .where((Contract.owner == person) & (Envelope.status == "sent") & (Recipient.problem != ""))
+        .where((Contract.owner == person) & is_out() & (Recipient.problem != ""))
         .limit(MOST_ROWS)
     )
     return [
@@ -227,16 +241,6 @@ def problems(person: Person) -> list[Row]:
         )
         for r in rows
     ]
-
-
-def envelopes_of(person: Person) -> Any:
-    return (
-        Envelope.select(Envelope, Contract, Counterparty)
-        .join(Contract)
-        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
-        .where(Contract.owner == person)
-        .limit(MOST_ROWS)
-    )
 
 
 def party_name(contract: Contract) -> str:
