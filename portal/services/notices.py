@@ -171,7 +171,6 @@ def deliver(payload: dict[str, Any], context: jobs.Context) -> None:
     except Rejected as error:
         raise jobs.GiveUp(str(error)) from error
     failpoints.reach("notice.after_gateway")
-    failpoints.reach("deliver.after_gateway")
     with transaction():
         context.hold()
         taken: dict[str, Any] = {"status": "sent", "sent_at": context.clock(), "failure": ""}
