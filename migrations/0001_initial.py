@@ -129,7 +129,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = 'contract'
-            indexes = ((('state', 'updated_at'), False), (('owner', 'state', 'updated_at'), False), (('counterparty', 'updated_at'), False), (('updated_at', 'id'), False), (('end_on', 'id'), False), (('value_amount', 'id'), False))
+            indexes = ((('state', 'updated_at', 'id'), False), (('owner', 'state', 'updated_at', 'id'), False), (('owner', 'updated_at', 'id'), False), (('counterparty', 'updated_at', 'id'), False), (('side', 'updated_at', 'id'), False), (('updated_at', 'id'), False), (('end_on', 'id'), False), (('value_amount', 'id'), False))
     db.create_tables([Contract])
 
     class Revision(Model):
@@ -221,7 +221,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = 'recipient'
-            indexes = ((('envelope', 'key'), True), (('envelope', 'routing_order'), False), (('next_reminder_at',), False))
+            indexes = ((('envelope', 'key'), True), (('envelope', 'routing_order'), False), (('next_reminder_at',), False), (('person', 'status'), False))
     db.create_tables([Recipient])
 
     class Act(Model):
@@ -420,6 +420,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = 'notice'
+            indexes = ((('status', 'created_at'), False),)
     db.create_tables([Notice])
 
     class OutsideFactor(Model):
@@ -593,6 +594,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = 'task'
+            indexes = ((('done_at', 'created_at'), False),)
     db.create_tables([Task])
 
     protect_events(db)

@@ -34,16 +34,18 @@ class Contract(KeyedModel):
     recipients = JsonField(default=list)
     copied_from_id = peewee.TextField(null=True)
     version = peewee.IntegerField(default=1)  # grows with every save; forms carry it back
-    search_text = peewee.TextField(default="")  # folded: title, reference, party
+    search_text = peewee.TextField(default="")  # a space before each word it is found by
     waiting_for = peewee.TextField(default="")  # one line for lists
     created_at = UtcField()
     updated_at = UtcField()
 
     class Meta:
         indexes = (
-            (("state", "updated_at"), False),
-            (("owner", "state", "updated_at"), False),
-            (("counterparty", "updated_at"), False),
+            (("state", "updated_at", "id"), False),
+            (("owner", "state", "updated_at", "id"), False),
+            (("owner", "updated_at", "id"), False),
+            (("counterparty", "updated_at", "id"), False),
+            (("side", "updated_at", "id"), False),
             (("updated_at", "id"), False),
             (("end_on", "id"), False),
             (("value_amount", "id"), False),

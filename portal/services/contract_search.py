@@ -12,7 +12,8 @@ import binascii
 import json
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import reduce
@@ -27,7 +28,8 @@ from portal.models.people import Person
 from portal.services import contract_states, permissions
 
 PAGE_SIZE = 50
-DEEPEST = 5_000
+DEEPEST = 1_000
+FIRST_STEP = 100
 RARE = 1_000
 MOST_WORDS = 8
 LONGEST_WORD = 40
@@ -53,11 +55,9 @@ class Filters:
 
     @property
     def states(self) -> tuple[str, ...]:
-        if self.state in contract_states.PHASES and self.state not in ("draft", "archived"):
-            return contract_states.PHASES[self.state]
-        if self.state == "draft":
-            return contract_states.PHASES["draft"]
-        return (self.state,) if self.state in contract_states.NAMES else ()
+        """The states that are asked for; empty for all."""
+        one = (self.state,) if self.state in contract_states.NAMES else ()
+        return contract_states.PHASES.get(self.state, one)
 
 
 @dataclass
@@ -119,7 +119,7 @@ def index(contract: Contract) -> None:
     """Write the words a contract is found by, inside the caller's transaction."""
     party = contract.counterparty.name if contract.counterparty else ""
     text = f"{contract.reference} {contract.title} {party}"
-    contract.search_text = fold(text)
+    contract.search_text = "".join(f" {word}" for word in words(text))
     Contract.update(search_text=contract.search_text).where(Contract.id == contract.id).execute()
     ContractWord.delete().where(ContractWord.contract == contract).execute()
     rows = [{"word": word, "contract": contract.id} for word in words(text)]
@@ -138,6 +138,11 @@ def starting(word: str, table: Any = ContractWord) -> Any:
 # -- Pages --------------------------------------------------------------------------------------
 
 
+Key = tuple[Any, str]  # the value a list is sorted by, and the contract's id
+Row = tuple[Any, ...]  # a key, then CHECKED
+CHECKED = (Contract.side, Contract.state, Contract.owner, Contract.counterparty, Contract.search_text)
+
+
 def page(
     person: Person, filters: Filters, *, after: str = "", before: str = "", size: int = PAGE_SIZE
 ) -> Page:
@@ -149,137 +154,165 @@ def page(
         return Page()
     column, falls = SORTS.get(filters.sort, SORTS["updated"])
     backwards = bool(before) and not after
-    cursor = read_cursor(column, before if backwards else after)
-    rows, stopped_at = _rows(filters, column, falls != backwards, cursor, size + 1)
-    more, rows = len(rows) > size, rows[:size]
+    order = Order(column, falls != backwards, read_cursor(column, before if backwards else after))
+    keys, stopped_at = find(filters, order, size + 1)
+    more, keys = len(keys) > size, keys[:size]
     if backwards:
-        rows.reverse()
-    found = Page(rows, is_partial=bool(stopped_at) and not more)
+        keys.reverse()
+    found = Page(load(keys), is_partial=bool(stopped_at))
     ahead = more or bool(stopped_at)
-    if rows:
-        found.next = write_cursor(column, rows[-1]) if (ahead or backwards) else ""
-        found.previous = write_cursor(column, rows[0]) if (ahead if backwards else cursor) else ""
-    if found.is_partial and not backwards:
-        found.next = stopped_at
+    if keys:
+        found.next = write_cursor(keys[-1]) if (ahead or backwards) else ""
+        found.previous = write_cursor(keys[0]) if (ahead if backwards else order.cursor) else ""
+    if stopped_at and not backwards:
+        found.next = write_cursor(stopped_at)
     return found
 
 
-def _rows(
-    filters: Filters, column: Any, falls: bool, cursor: tuple[Any, str] | None, most: int
-) -> tuple[list[Contract], str]:
-    """The next rows in order, and the cursor at which the search stopped early ("" at the end)."""
-    conditions = _conditions(filters, column)
-    word_conditions, is_rare = _word_conditions(filters.words)
-    direct = is_rare or (filters.sort == "updated" and not word_conditions and not filters.side)
-    if direct:
-        return _direct(filters, conditions + word_conditions, column, falls, cursor, most), ""
-    return _walk(filters, conditions + word_conditions, column, falls, cursor, most)
+@dataclass(frozen=True)
+class Order:
+    """How a list is sorted, and behind which key it goes on."""
+
+    column: Any
+    falls: bool
+    cursor: Key | None
+
+    def next(self, conditions: Sequence[Any], most: int) -> list[Row]:
+        """The next rows that meet the conditions."""
+        wanted = [*conditions, *self.beyond()]
+        if self.column is Contract.end_on:
+            wanted.append(Contract.end_on.is_null(False))
+        query = Contract.select(self.column, Contract.id, *CHECKED)
+        if wanted:
+            query = query.where(reduce(and_, wanted))
+        ends = (self.column, Contract.id)
+        return rows_of(query.order_by(*(end.desc() if self.falls else end for end in ends)).limit(most))
+
+    def beyond(self) -> list[Any]:
+        if self.cursor is None:
+            return []
+        value, last_id = self.cursor
+        if self.falls:
+            return [self.column <= value, (self.column < value) | (Contract.id < last_id)]
+        return [self.column >= value, (self.column > value) | (Contract.id > last_id)]
+
+    def merged(self, streams: Sequence[Sequence[Any]], most: int) -> list[Row]:
+        """The next rows of several queries taken together, each of which one index serves."""
+        rows = [row for conditions in streams for row in self.next(conditions, most)]
+        rows.sort(key=lambda row: row[:2], reverse=self.falls)
+        return rows[:most]
 
 
-def _conditions(filters: Filters, column: Any) -> list[Any]:
-    conditions = []
-    if filters.side in ("supplier", "customer"):
-        conditions.append(Contract.side == filters.side)
-    if filters.owner:
-        conditions.append(Contract.owner == filters.owner)
+def find(filters: Filters, order: Order, most: int) -> tuple[list[Key], Key | None]:
+    """The next keys in order, and the key at which the search stopped early."""
+    typed = wanted_words(filters.words)
+    ids = ids_of_rare(typed)
+    if ids is not None:
+        rows = order.next([Contract.id.in_(ids), *exactly(filters)], RARE)
+        return [row[:2] for row in rows if has_words(row, typed)][:most], None
+    streams, served = indexed(filters)
+    if not typed and served == asked(filters):
+        return [row[:2] for row in order.merged(streams, most)], None
+    return walk(filters, order, streams, most, typed)
+
+
+def walk(
+    filters: Filters, order: Order, streams: Sequence[Sequence[Any]], most: int, typed: Sequence[str]
+) -> tuple[list[Key], Key | None]:
+    """Look through the next DEEPEST contracts in order for those that fit, in growing steps."""
+    found: list[Key] = []
+    seen, step = 0, min(FIRST_STEP, DEEPEST)
+    while seen < DEEPEST:
+        rows = order.merged(streams, step)
+        found += [row[:2] for row in rows if fits(row, filters) and has_words(row, typed)]
+        if len(found) >= most or len(rows) < step:
+            return found[:most], None
+        seen, order = seen + len(rows), replace(order, cursor=rows[-1][:2])
+        step = min(step * 2, DEEPEST - seen)
+    return found, order.cursor
+
+
+def asked(filters: Filters) -> set[str]:
+    """Which of the filters are set."""
+    return {name for name in ("party", "owner", "states", "side") if getattr(filters, name)}
+
+
+def indexed(filters: Filters) -> tuple[list[list[Any]], set[str]]:
+    """The queries that an index in the wanted order can serve, and the filters they settle."""
+    by_state = [[Contract.state == state] for state in filters.states]
+    if filters.sort not in ("", "updated"):
+        return [[]], set()
     if filters.party:
-        conditions.append(Contract.counterparty == filters.party)
-    if column is Contract.end_on:
-        conditions.append(Contract.end_on.is_null(False))
-    return conditions
+        return [[Contract.counterparty == filters.party]], {"party"}
+    if filters.owner:
+        mine = Contract.owner == filters.owner
+        return [[mine, *each] for each in by_state or [[]]], {"owner"} | ({"states"} if by_state else set())
+    if by_state:
+        return by_state, {"states"}
+    if filters.side:
+        return [[Contract.side == filters.side]], {"side"}
+    return [[]], set()
 
 
-def _word_conditions(typed: str) -> tuple[list[Any], bool]:
-    """Conditions for the words typed; rare when one of them leaves at most RARE contracts."""
-    conditions, rarest = [], None
-    for word in wanted_words(typed):
-        matches = ContractWord.select(ContractWord.contract).where(starting(word))
-        few = [contract_id for (contract_id,) in rows_of(matches.limit(RARE + 1))]
-        if len(few) <= RARE and (rarest is None or len(few) < len(rarest)):
-            rarest = few
-        again = ContractWord.alias()
-        same = starting(word, again) & (again.contract == Contract.id)
-        conditions.append(peewee.fn.EXISTS(again.select(peewee.SQL("1")).where(same)))
-    if rarest is not None:
-        return [Contract.id.in_(list(set(rarest))), *conditions], True
-    return conditions, False
+def exactly(filters: Filters) -> list[Any]:
+    """Every filter as a condition."""
+    conditions = {
+        "party": Contract.counterparty == filters.party,
+        "owner": Contract.owner == filters.owner,
+        "states": Contract.state.in_(filters.states),
+        "side": Contract.side == filters.side,
+    }
+    return [conditions[name] for name in sorted(asked(filters))]
 
 
-def rows_of(query: Any) -> list[tuple[Any, ...]]:
+def fits(row: Row, filters: Filters) -> bool:
+    _value, _id, side, state, owner, party, _words = row
+    return (
+        filters.side in ("", side)
+        and (not filters.states or state in filters.states)
+        and filters.owner in ("", owner)
+        and filters.party in ("", party)
+    )
+
+
+def has_words(row: Row, typed: Sequence[str]) -> bool:
+    return all(f" {word}" in row[-1] for word in typed)
+
+
+def ids_of_rare(typed: Sequence[str]) -> set[str] | None:
+    """The contracts that hold the rare ones among the words; None when every word is common."""
+    found: set[str] | None = None
+    for word in typed:
+        matches = rows_of(ContractWord.select(ContractWord.contract).where(starting(word)).limit(RARE + 1))
+        if len(matches) <= RARE:
+            ids = {contract_id for (contract_id,) in matches}
+            found = ids if found is None else found & ids
+    return found
+
+
+def rows_of(query: Any) -> list[Row]:
     return list(query.tuples())
 
 
-def _direct(
-    filters: Filters, conditions: list[Any], column: Any, falls: bool, cursor: Any, most: int
-) -> list[Contract]:
-    """One indexed query per state asked for, merged."""
-    rows: list[Contract] = []
-    for state in filters.states or ("",):
-        wanted = [*conditions, Contract.state == state] if state else conditions
-        query = _select().where(*_all([*wanted, *_beyond(column, falls, cursor)]))
-        rows += list(query.order_by(*_order(column, falls)).limit(most))
-    key = column.name
-    rows.sort(key=lambda row: (getattr(row, key), row.id), reverse=falls)
-    return rows[:most]
-
-
-def _walk(
-    filters: Filters, conditions: list[Any], column: Any, falls: bool, cursor: Any, most: int
-) -> tuple[list[Contract], str]:
-    """Look through the next DEEPEST contracts in order for those that meet the conditions."""
-    near = Contract.select(Contract.id, column).where(
-        *_all(_sorted_only(column) + _beyond(column, falls, cursor))
-    )
-    near = near.order_by(*_order(column, falls)).limit(DEEPEST)
-    wanted = list(conditions)
-    if filters.states:
-        wanted.append(Contract.state.in_(filters.states))
-    ids = Contract.id.in_(near.select(Contract.id))
-    query = _select().where(*_all([ids, *wanted])).order_by(*_order(column, falls))
-    rows = list(query.limit(most))
-    if len(rows) >= most:
-        return rows, ""
-    last = near.offset(DEEPEST - 1).limit(1).first()
-    return rows, write_cursor(column, last) if last is not None else ""
-
-
-def _select() -> Any:
-    return (
+def load(keys: Sequence[Key]) -> list[Contract]:
+    """The contracts of a page with their companies, in the order of the keys."""
+    ids = [contract_id for _value, contract_id in keys]
+    query = (
         Contract.select(Contract, Counterparty)
         .join(Counterparty, peewee.JOIN.LEFT_OUTER, on=(Contract.counterparty == Counterparty.id))
-        .switch(Contract)
+        .where(Contract.id.in_(ids))
     )
-
-
-def _sorted_only(column: Any) -> list[Any]:
-    return [Contract.end_on.is_null(False)] if column is Contract.end_on else []
-
-
-def _all(conditions: list[Any]) -> list[Any]:
-    return [reduce(and_, conditions)] if conditions else [peewee.SQL("1 = 1")]
-
-
-def _order(column: Any, falls: bool) -> list[Any]:
-    return [column.desc(), Contract.id.desc()] if falls else [column.asc(), Contract.id.asc()]
-
-
-def _beyond(column: Any, falls: bool, cursor: tuple[Any, str] | None) -> list[Any]:
-    """What lies behind the cursor in this order."""
-    if cursor is None:
-        return []
-    value, last_id = cursor
-    if falls:
-        return [column <= value, (column < value) | (Contract.id < last_id)]
-    return [column >= value, (column > value) | (Contract.id > last_id)]
+    contracts = {contract.id: contract for contract in query} if ids else {}
+    return [contracts[contract_id] for contract_id in ids if contract_id in contracts]
 
 
 # -- Cursors ------------------------------------------------------------------------------------
 
 
-def write_cursor(column: Any, row: Contract) -> str:
-    value = getattr(row, column.name)
+def write_cursor(key: Key) -> str:
+    value, row_id = key
     shown = value.isoformat() if isinstance(value, date | datetime) else str(value)
-    return base64.urlsafe_b64encode(json.dumps([shown, row.id]).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([shown, row_id]).encode()).decode().rstrip("=")
 
 
 def read_cursor(column: Any, cursor: str) -> tuple[Any, str] | None:
