@@ -216,10 +216,19 @@ def do_seal(arguments: argparse.Namespace) -> int:
     open_prepared()
     sealed = verification.seal_file(arguments.source.read_bytes(), now=utc_now())
     arguments.target.write_bytes(sealed.pdf)
+    lines = [f"Sealed: {arguments.target}", f"SHA-256 {sealed.sha256}"]
+    lines += [f"Taken out: {what}" for what in sealed.removed]
+    lines += [f"Signature lost: {who}" for who in sealed.had_signatures]
     say(
         arguments,
-        {"file": str(arguments.target), "sha256": sealed.sha256, "level": sealed.level},
-        f"Sealed: {arguments.target}\nSHA-256 {sealed.sha256}",
+        {
+            "file": str(arguments.target),
+            "sha256": sealed.sha256,
+            "level": sealed.level,
+            "removed": list(sealed.removed),
+            "signatures_lost": list(sealed.had_signatures),
+        },
+        "\n".join(lines),
     )
     return 0
 

@@ -252,12 +252,16 @@ def strongest(factors: list[Any]) -> str:
 
 @dataclass(frozen=True)
 class SealedFile:
-    """A sealed PDF; `level` is "B-B", or "B-LT" with an outside time; `removed` are sentences."""
+    """A sealed PDF; `level` is "B-B", or "B-LT" with an outside time.
+
+    `removed` says in sentences what intake took out, `had_signatures` whose signatures were lost by it.
+    """
 
     pdf: bytes
     sha256: str
     level: str
     removed: tuple[str, ...] = ()
+    had_signatures: tuple[str, ...] = ()
 
 
 def seal_file(content: bytes, *, now: datetime, by: Actor = SYSTEM) -> SealedFile:
@@ -282,7 +286,8 @@ def seal_file(content: bytes, *, now: datetime, by: Actor = SYSTEM) -> SealedFil
         pdf, level = made.pdf, "B-B" if made.incomplete else "B-LT"
     with transaction():
         digest = register(pdf, by=by, now=now)
-    return SealedFile(pdf, digest, level, tuple(intake.removal_sentence(code) for code in admitted.removed))
+    removed = tuple(intake.removal_sentence(code) for code in admitted.removed)
+    return SealedFile(pdf, digest, level, removed, tuple(admitted.had_signatures))
 
 
 def register(content: bytes, *, by: Actor, now: datetime) -> str:

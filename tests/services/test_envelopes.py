@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from datetime import timedelta
 
@@ -17,6 +18,8 @@ from portal.services.audit import SYSTEM
 from providers.interface import EventKind, ProviderEvent
 from tests.services import signing
 from tests.services.signing import act, actor, ours, ready, recipient, send, sent, theirs
+
+LONG = os.environ.get("COUNTERSIGN_TEST_LONG") == "1"
 
 
 def acts_in_trail(envelope):
@@ -328,7 +331,7 @@ def test_fifty_signatures_at_once_are_one(cast, now, run_jobs):
 
 
 def test_two_last_signers_at_once_make_one_seal_job(cast, now, run_jobs):
-    for _round in range(5):
+    for _round in range(100 if LONG else 5):
         envelope = sent(cast, now, run_jobs, ready(cast, now, [theirs(), ours(cast, routing_order=1)]))
         signers = [lambda e=envelope: act(e, "claire", now), lambda e=envelope: act(e, "ana", now)]
 
@@ -340,7 +343,7 @@ def test_two_last_signers_at_once_make_one_seal_job(cast, now, run_jobs):
 
 
 def test_void_against_the_last_signature_has_one_winner(cast, now, run_jobs):
-    for _round in range(10):
+    for _round in range(100 if LONG else 10):
         envelope = sent(cast, now, run_jobs, ready(cast, now, [theirs()]))
         rivals = [
             lambda e=envelope: act(e, "claire", now),
