@@ -196,6 +196,8 @@ def state(place: Place, now: datetime) -> str:
     a factor's (see `factors.next_step`); read, review.
     """
     ended = state_of_envelope(place, now)
+    if ended in ("done", "copy") and guards_its_copy(place):
+        return factors.next_step(place, now)
     if ended:
         return ended
     if place.recipient.problem == "not_for_me":
@@ -210,6 +212,13 @@ def state(place: Place, now: datetime) -> str:
     if step:
         return step
     return "review" if place.right.draft.get("reviewed") else "read"
+
+
+def guards_its_copy(place: Place) -> bool:
+    """A finished contract with PHI opens in no browser that has not passed its recipient's factors."""
+    if not place.contract.has_phi or place.envelope.status != "completed" or place.right is None:
+        return False
+    return bool(factors.unmet(place.recipient.factors, place.right.factors_met))
 
 
 def state_of_envelope(place: Place, now: datetime) -> str:

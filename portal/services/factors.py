@@ -250,7 +250,7 @@ def begin_enrolment(place: Place, now: datetime) -> None:
 def enrol(place: Place, typed: str, *, source: str, by: Actor, now: datetime) -> None:
     """Enrol the pending app with one of its codes, which also proves it for this signing."""
     factor = outside_factors.confirm(place, typed, source=source, by=by, now=now)
-    if factor.active_from <= now and place.act is None:
+    if factor.active_from <= now and unmet(place.recipient.factors, place.held.factors_met):
         with transaction():
             meet(place, "totp", now, enrolled=factor.proof)
 

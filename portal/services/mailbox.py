@@ -51,8 +51,11 @@ def codes(now: datetime) -> list[Code]:
         Person.select().where(Person.is_sample & Person.totp_secret.is_null(False)).order_by(Person.name)
     )
     outside = OutsideFactor.select().where(OutsideFactor.ended_at.is_null()).order_by(OutsideFactor.email)
-    return [Code(p.name, p.email, second_factors.current_code(p, now)) for p in people] + [
-        Code(f.email, f.email, outside_factors.current_code(f, now)) for f in outside
+    pending = outside_factors.pending_codes(now)
+    return [
+        *(Code(p.name, p.email, second_factors.current_code(p, now)) for p in people),
+        *(Code(f.email, f.email, outside_factors.current_code(f, now)) for f in outside),
+        *(Code(email, email, code) for email, code in pending),
     ]
 
 

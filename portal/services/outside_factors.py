@@ -342,5 +342,13 @@ def current_code(factor: OutsideFactor, now: datetime) -> str:
     return str(pyotp.TOTP(opened(factor)).generate_otp(second_factors.step_at(now)))
 
 
+def pending_codes(now: datetime) -> list[tuple[str, str]]:
+    """Address and present code of each app being set up, for the page of sample data."""
+    rows = Right.select(Right, Recipient).join(Recipient).where(Right.expires_at > now).limit(500)
+    seeds = [(row.recipient.email, row.draft["seed"]) for row in rows if "seed" in row.draft]
+    box, step = installation.current().box, second_factors.step_at(now)
+    return [(email, str(pyotp.TOTP(box.open(sealed)).generate_otp(step))) for email, sealed in seeds]
+
+
 def note(act: str, contract: Contract, recipient: Recipient, by: Actor, now: datetime, **facts: str) -> None:
     audit.append(act, ("recipient", recipient.id), chain=contract.id, by=by, now=now, facts=facts)

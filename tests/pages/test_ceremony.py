@@ -593,3 +593,48 @@ def test_mine_opens_nobody_elses_place(client, sent):
     client.post(f"/mine/{token}")
 
     assert client.post(f"/mine/{recipient(envelope, 'ana').id}/open").status_code == 404
+
+
+@pytest.fixture
+def at_noon(monkeypatch, now):
+    """The pages' clock stands still, as the seal's certificate of the tests begins on that day."""
+    for module in ("ceremony", "ceremony_files", "mine"):
+        monkeypatch.setattr(f"portal.pages.{module}.utc_now", lambda: now)
+    return now
+
+
+@pytest.mark.parametrize("has_phi", [False, True])
+def test_everybody_gets_the_finished_file_by_a_copy_link(app, cast, run_jobs, at_noon, has_phi):
+    now = at_noon
+    contract = signing.ready(cast, now, [plain(), ours(cast)], has_phi=has_phi)
+    envelope = signing.sent(cast, now, run_jobs, contract)
+    url = f"/sign/{links.issue(recipient(envelope, 'claire'), now=now, purpose='copy')}"
+    early = app.test_client()
+    early.post(url)
+    assert early.get(ceremony(envelope, "claire", "/copy")).status_code == 404
+    for key in ("claire", "ana"):
+        signing.act(envelope, key, now)
+        run_jobs(now)
+    with_factors(envelope, "claire", "sms")
+    executed = Envelope.get_by_id(envelope.id).executed
+    mail = Notice.get((Notice.kind == "completed") & (Notice.address == "claire@castellan.example"))
+    link = re.search(r"/sign/\S+", notices.read(mail)[0])[0]
+
+    browser = app.test_client()
+    assert contract.reference in text_of(browser.get(link))
+    page = browser.post(link).location
+    shown = browser.get(page)
+    copy = browser.get(page + "/copy")
+
+    if has_phi:  # the factors of the signing are asked for again
+        assert copy.status_code == 404
+        assert "A code by text message" in text_of(shown)
+        browser.post(page + "/code")
+        browser.post(page + "/code/check", data={"code": newest_code(envelope)})
+        copy = browser.get(page + "/copy")
+    else:
+        assert "Keep the signed contract" in text_of(shown)
+    assert copy.mimetype == "application/pdf"
+    assert copy.data == documents.read(executed)
+    assert "attachment" in copy.headers["Content-Disposition"]
+    assert AuditEvent.select().where(AuditEvent.act == "copy.downloaded").count() == 1
