@@ -1,0 +1,60 @@
+"""`kill -9` of worker and web process, at named points, at statements and at any moment.
+
+The short version kills about fifty times; COUNTERSIGN_TEST_LONG=1 several hundred times, and
+`python -m tests.faults` prints the totals of a long run with its seed.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.faults import rounds
+from tests.faults.conftest import LONG, SEED
+
+
+@pytest.fixture(scope="module")
+def calm(arena):
+    return rounds.undisturbed(arena)
+
+
+@pytest.fixture
+def chance(arena, request):
+    return random.Random(f"{SEED}-{arena.kind}-{request.function.__name__}")
+
+
+def no_violations(totals):
+    assert not totals.violations, "\n".join([f"seed {totals.seed}", *totals.violations])
+
+
+@pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
+def test_every_named_point_in_the_code_is_walked(arena):
+    assert rounds.failpoints_in_code() == rounds.walked(arena)
+
+
+def test_killed_workers_lose_nothing_and_double_nothing(arena, calm, chance):
+    wanted = (
+        {"each": 4, "statements": 60, "moments": 60} if LONG else {"each": 1, "statements": 3, "moments": 2}
+    )
+    fates = rounds.worker_fates(calm, chance, **wanted)
+    if arena.kind != "sqlite" and not LONG:
+        fates = fates[:8]
+
+    totals = rounds.kill_workers(arena, calm, fates, SEED)
+
+    no_violations(totals)
+    assert totals.kills >= len(fates) * 0.7
+
+
+def test_a_killed_web_process_leaves_a_press_that_can_be_repeated(arena, chance):
+    wanted = {"each": 1, "statements": 0, "moments": 0}
+    if LONG:
+        wanted = {"each": 3, "statements": 8, "moments": 3}
+    elif arena.kind != "sqlite":
+        wanted["names"] = ("last", "send")
+
+    totals = rounds.kill_webs(arena, SEED, chance, **wanted)
+
+    no_violations(totals)
+    assert totals.kills >= 4
