@@ -11,10 +11,11 @@ from portal.clock import utc_now
 from portal.errors import NotFound, TooMany
 from portal.i18n import gettext as _
 from portal.models.base import transaction
+from portal.models.envelopes import Recipient
 from portal.pages import guards, outside
 from portal.pages.forms import Form
 from portal.pages.respond import leave, show
-from portal.services import home, mine, person_tokens, sessions
+from portal.services import home, mine, person_tokens, sessions, signing_mails
 from portal.services.audit import Actor
 
 bp = Blueprint("mine", __name__)
@@ -39,7 +40,12 @@ def page() -> Response:
     whose = email(now)
     if not whose:
         return show("mine/enter.html", company=company(), form=Form(), sent=False)
-    return show("mine/show.html", company=company(), email=whose, mine=mine.of(whose), now=now)
+    return show("mine/show.html", company=company(), email=whose, mine=mine.of(whose), zone_of=zone_of)
+
+
+def zone_of(recipient: Recipient) -> str:
+    """The clock by which this person's times are told."""
+    return signing_mails.zone_of(recipient, recipient.envelope.contract)
 
 
 @bp.post("/mine")
