@@ -82,6 +82,7 @@ class Many:
             Recipient(envelope="", key="", side="theirs", role="signer", name="Claire Aubert", email="",
                       status="signed", asked_at=now)
         )  # fmt: skip
+        self.signatory = cast.priya.id
         self.notice_pattern = base_row(
             Notice(channel="mail", kind="sign_request", address="claire@castellan.example", status="sent",
                    created_at=now)
@@ -129,6 +130,7 @@ class Many:
                 "envelope_id": contract["id"],
                 "key": side,
                 "side": side,
+                "person_id": self.signatory if side == "ours" else None,
                 "routing_order": order,
                 "email": f"{side}-{contract['id']}@castellan.example",
                 "status": status,
@@ -217,10 +219,13 @@ def write_sqlite(table: str, columns: list[str], rows: Iterator[tuple[Any, ...]]
 
 def write_postgresql(table: str, columns: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
     names = ", ".join(f'"{name}"' for name in columns)
-    with base.db.atomic(), base.db.connection().cursor() as cursor:
-        with cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
-            for row in rows:
-                copy.write_row(row)
+    with (
+        base.db.atomic(),
+        base.db.connection().cursor() as cursor,
+        cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy,
+    ):
+        for row in rows:
+            copy.write_row(row)
 
 
 def main() -> None:

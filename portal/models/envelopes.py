@@ -63,6 +63,7 @@ class Recipient(KeyedModel):
             (("envelope", "key"), True),
             (("envelope", "routing_order"), False),
             (("next_reminder_at",), False),
+            (("person", "status"), False),
         )
 
 
@@ -181,6 +182,9 @@ class Task(KeyedModel):
     created_at = UtcField()
     due_at = UtcField(null=True)
     done_at = UtcField(null=True)
+
+    class Meta:
+        indexes = ((("done_at", "created_at"), False),)
 
 
 class PolicyRule(KeyedModel):

@@ -26,3 +26,6 @@ class Notice(KeyedModel):
     attempts = peewee.IntegerField(default=0)
     created_at = UtcField(index=True)
     sent_at = UtcField(null=True)
+
+    class Meta:
+        indexes = ((("status", "created_at"), False),)

@@ -18,6 +18,7 @@ from portal.models.parties import Counterparty, LegalEntity
 from portal.models.people import Person
 
 MOST_ROWS = 12
+LATEST = 300  # what is failed or open is looked for among so many; older ones stand in the list of contracts
 OPEN = ("sent", "opened")
 TASKS = {
     "paper": lazy("asked for paper"),
@@ -57,12 +58,13 @@ def waiting_for_me(person: Person) -> list[Row]:
 
 
 def signatures_of(person: Person) -> list[Row]:
+    asked = (Recipient.person == person) & Recipient.status.in_(OPEN)
     rows = (
         Recipient.select(Recipient, Envelope, Contract, Counterparty)
         .join(Envelope)
         .join(Contract)
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
-        .where((Recipient.person == person) & Recipient.status.in_(OPEN) & is_out())
+        .where(latest(Recipient, asked, Recipient.asked_at) & is_out())
         .order_by(Recipient.asked_at)
         .limit(MOST_ROWS)
     )
@@ -128,6 +130,11 @@ def drafts_of(person: Person) -> list[Row]:
     ]
 
 
+def latest(table: Any, condition: Any, moment: Any) -> Any:
+    """The condition in the form that an index answers first, whatever the join around it."""
+    return table.id.in_(table.select(table.id).where(condition).order_by(moment.desc()).limit(LATEST))
+
+
 def is_out() -> Any:
     """The condition that people are being asked; the contract's state lets its index find them."""
     return (Envelope.status == "sent") & (Contract.state == "signing")
@@ -172,7 +179,7 @@ def undelivered(person: Person) -> list[Row]:
         Notice.select(Notice, Contract, Counterparty)
         .join(Contract, on=(Notice.contract_id == Contract.id), attr="contract")
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
-        .where((Contract.owner == person) & (Notice.status == "failed"))
+        .where((Contract.owner == person) & latest(Notice, Notice.status == "failed", Notice.created_at))
         .order_by(Notice.created_at.desc())
         .limit(MOST_ROWS)
     )
@@ -191,15 +198,13 @@ def undelivered(person: Person) -> list[Row]:
 
 
 def seals_failed(person: Person) -> list[Row]:
-    """Failed seals are few, so they are looked for first and then whose they are."""
-    failed = [row[0] for row in Envelope.select(Envelope.id).where(Envelope.seal_status == "failed").tuples()]
-    if not failed:
-        return []
     rows = (
         Envelope.select(Envelope, Contract, Counterparty)
         .join(Contract)
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
-        .where((Contract.owner == person) & Envelope.id.in_(failed))
+        .where(
+            (Contract.owner == person) & latest(Envelope, Envelope.seal_status == "failed", Envelope.ended_at)
+        )
         .limit(MOST_ROWS)
     )
     return [
