@@ -151,7 +151,7 @@ def claim(owner: str, now: datetime) -> Job | None:
             Job.update(
                 status="running", lease_owner=owner, lease_until=now + LEASE, attempts=Job.attempts + 1
             )
-            .where(Job.id.in_(due))
+            .where(Job.id == due)  # a scalar query runs once; inside IN it may run for every row
             .returning(Job)
             .execute()
         )
