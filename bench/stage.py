@@ -56,13 +56,14 @@ class Portal:
 
 
 @contextlib.contextmanager
-def prepared(*, database_url: str = "", signing: bool = True) -> Iterator[Stage]:
-    """An installation with tables, keys and people, and unless told otherwise one contract to sign."""
+def prepared(*, database_url: str = "", signing: bool = True, contracts: int = 0) -> Iterator[Stage]:
+    """An installation with tables, keys and people, unless told otherwise one contract to sign, and as
+    many others as asked for."""
     from portal.models import base
 
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as name:
         stage = Stage(Path(name), read_settings(Path(name), database_url))
-        fill(stage, signing)
+        fill(stage, signing, contracts)
         base.disconnect()
         yield stage
 
@@ -74,7 +75,8 @@ def read_settings(folder: Path, database_url: str) -> Settings:
     return portal_settings.read(given, create_keys=True)
 
 
-def fill(stage: Stage, signing: bool) -> None:
+def fill(stage: Stage, signing: bool, contracts: int) -> None:
+    from bench import volume
     from portal import serving
     from portal.services import handlers, links, sessions
     from portal.services.builtin_ceremony import BuiltinCeremony
@@ -90,6 +92,8 @@ def fill(stage: Stage, signing: bool) -> None:
     if signing:
         who = asked_to_sign(cast, now)
         stage.token, stage.pages = links.issue(who, now=now), who.envelope.document.pages
+    if contracts:
+        volume.load(cast, contracts, now)
 
 
 def asked_to_sign(cast: Any, now: datetime) -> Any:

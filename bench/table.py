@@ -37,7 +37,7 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         spread = "" if len(self.samples) < 2 else f"{number(min(self.samples))}-{number(max(self.samples))}"
-        limit = f"{'over' if self.at_least else 'under'} {self.target:g}"
+        limit = f"{'over' if self.at_least else 'under'} {self.target:.3g}"
         beside = ""
         if self.beside:
             beside = f"{self.beside}: {number(statistics.median(self.beside_samples))}"

@@ -1,0 +1,59 @@
+"""List, search and home page with very many contracts, each beside itself with 1,000, in the same run.
+
+    python -m bench.growth [--small]
+
+COUNTERSIGN_BENCH_DATABASE names two empty PostgreSQL databases, separated by a blank, to measure there.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bench import machine, stage, visits
+from bench.table import Row, show
+
+PATHS = {
+    "list": "/contracts",
+    "list, one phase": "/contracts?state=sign",
+    "list by value, one side": "/contracts?sort=value&side=supplier",
+    "search, a common word": "/contracts?q=support",
+    "search, a rare word": "/contracts?q=corbalul",
+    "search, a reference": "/contracts?q=LF-2016-0000400",
+    "home page": "/",
+}
+
+
+def measure(small: bool) -> list[Row]:
+    few, many = (100, 400) if small else (1_000, 1_000_000)
+    count, rounds = (3, 1) if small else (20, 5)
+    databases = os.environ.get("COUNTERSIGN_BENCH_DATABASE", " ").split(" ")
+    rows = []
+    with (
+        stage.prepared(signing=False, contracts=few, database_url=databases[0]) as small_stage,
+        stage.prepared(signing=False, contracts=many, database_url=databases[1]) as large_stage,
+        stage.running(small_stage) as small_portal,
+        stage.running(large_stage) as large_portal,
+    ):
+        machine.wait_for_quiet(0 if small else machine.PATIENCE_S)
+        for name, path in PATHS.items():
+            before: list[float] = []
+            after: list[float] = []
+            for _round in range(rounds):
+                before += visits.medians(small_portal, stage.staff_page(path, small_stage), count, 1)
+                after += visits.medians(large_portal, stage.staff_page(path, large_stage), count, 1)
+            limit = 2 * sorted(before)[len(before) // 2]
+            rows.append(
+                Row(
+                    f"{name}, {many:,} contracts",
+                    after,
+                    "ms",
+                    limit,
+                    beside=f"{few:,}",
+                    beside_samples=before,
+                )
+            )
+    return rows
+
+
+if __name__ == "__main__":
+    show(measure, __doc__)
