@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -163,6 +164,14 @@ class UntilIdle(threading.Event):
 def work(site: Site, now: datetime) -> None:
     """The worker's own loop until nothing is due."""
     worker.loop(f"worker-{os.getpid()}", lambda: now, UntilIdle())
+
+
+def work_carelessly(site: Site, now: datetime) -> None:
+    """As `work`, in a product whose services forgot their transactions: what the rounds must notice."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("portal.services.") and "transaction" in vars(module):
+            module.transaction = nullcontext  # type: ignore[attr-defined]
+    work(site, now)
 
 
 # --- The web -------------------------------------------------------------------------------------------

@@ -10,8 +10,11 @@ import random
 
 import pytest
 
-from tests.faults import rounds
+from tests.faults import doomed, invariants, rounds, stage
+from tests.faults.arena import LEASE, NOW, findings, live
 from tests.faults.conftest import LONG, SEED
+from tests.faults.doomed import Doom
+from tests.faults.findings import differences, outcome
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,18 @@ def no_violations(totals):
 @pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
 def test_every_named_point_in_the_code_is_walked(arena):
     assert rounds.failpoints_in_code() == rounds.walked(arena)
+
+
+@pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("point", ["ask.after_mail_row", "fold.before_mark"])
+def test_a_product_without_transactions_is_found_out(arena, calm, point):
+    later = NOW + stage.LATER
+    with arena.stage("outbox").fresh() as site:
+        assert live(site, later, doomed.work_carelessly, doom=Doom(point)).was_killed
+        live(site, later + LEASE, doomed.work)
+        found = findings(site)
+
+    assert invariants.violations(found, finished=True) + differences(calm.outcome, outcome(found))
 
 
 def test_killed_workers_lose_nothing_and_double_nothing(arena, calm, chance):
