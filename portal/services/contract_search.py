@@ -140,6 +140,11 @@ def starting(word: str, table: Any = ContractWord) -> Any:
 
 Key = tuple[Any, str]  # the value a list is sorted by, and the contract's id
 Row = tuple[Any, ...]  # a key, then CHECKED
+SHOWN = (
+    Contract.id, Contract.reference, Contract.title, Contract.state, Contract.waiting_for,
+    Contract.value_amount, Contract.currency, Contract.end_on, Contract.updated_at, Contract.counterparty,
+    Counterparty.id, Counterparty.name,
+)  # fmt: skip
 CHECKED = (Contract.side, Contract.state, Contract.owner, Contract.counterparty, Contract.search_text)
 
 
@@ -295,10 +300,10 @@ def rows_of(query: Any) -> list[Row]:
 
 
 def load(keys: Sequence[Key]) -> list[Contract]:
-    """The contracts of a page with their companies, in the order of the keys."""
+    """The contracts of a page with their companies, in the order of the keys; only what is SHOWN is read."""
     ids = [contract_id for _value, contract_id in keys]
     query = (
-        Contract.select(Contract, Counterparty)
+        Contract.select(*SHOWN)
         .join(Counterparty, peewee.JOIN.LEFT_OUTER, on=(Contract.counterparty == Counterparty.id))
         .where(Contract.id.in_(ids))
     )
