@@ -1,14 +1,12 @@
-"""One seal in process, beside the floor and pyHanko as it comes: `python -m bench.seal`.
+"""One seal of a ten-page contract in process, beside the floor and pyHanko as it comes.
 
-The floor is what any seal must do: hash the file and sign once. All rows are measured in turns in the
-same run, as CPU time of this process; the medians and their ratio to the floor are printed.
+The floor is what any seal must do: hash the file and sign once. All are measured in turns in the same run,
+as CPU time of this process.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,35 +16,31 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from bench.table import Row, show
 from portal.documents import authority, executed, seal, verify
 from portal.documents.authority import Authority
 
 PAGES = 10
 CLAUSE = "The Supplier answers each report within the time of its severity and keeps the Customer informed. "
 ROUNDS = 60
+WARM_UP = 5
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+def measure(small: bool) -> list[Row]:
     now = datetime.now(UTC)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "authority"
         authority.create(directory, name="Larkfield Software Ltd", now=now)
         held = authority.load(directory)
         pdf, stamp, certificate = contract(), small_page("Claire Aubert", 20), small_page(CLAUSE * 12, 60)
-        rows = measure(candidates(pdf, stamp, certificate, held, now), asked.rounds)
-    if asked.json:
-        print(json.dumps({"pdf_bytes": len(pdf), "cpu_ms": rows}))
-        return
-    print(f"{PAGES} pages, {len(pdf) / 1000:.0f} KB, {asked.rounds} rounds, CPU ms (median)")
-    floor = rows["floor: SHA-256 and one raw signature"]
-    for name, cost in rows.items():
-        print(f"{name:<46}{cost:>8.2f}{cost / floor:>9.1f} x")
-    ours, stock = rows["ours: seal, B-B"], rows["pyHanko as it comes, B-B"]
-    print(f"ours is {stock / ours:.1f} times cheaper than pyHanko as it comes")
+        costs = in_turns(candidates(pdf, stamp, certificate, held, now), 2 if small else ROUNDS)
+    seal_cost, floor = costs["seal"], costs["floor"]
+    return [
+        Row("one seal, CPU", seal_cost, "ms", 5, beside="hash, one signature", beside_samples=floor),
+        Row("one seal, CPU", seal_cost, "ms", beside="pyHanko as it comes", beside_samples=costs["stock"]),
+        Row("executed PDF, CPU", costs["execute"], "ms", beside="one seal", beside_samples=seal_cost),
+        Row("verify, CPU", costs["verify"], "ms", beside="one seal", beside_samples=seal_cost),
+    ]
 
 
 def candidates(
@@ -63,23 +57,23 @@ def candidates(
         )
 
     return {
-        "floor: SHA-256 and one raw signature": lambda: held.sign(sha256(pdf).digest()),
-        "ours: seal, B-B": lambda: seal.seal(pdf, held, now=now, reason="Sealed"),
-        "ours: executed PDF, 2 stamps, certificate": execute,
-        "ours: verify": lambda: verify.check(sealed, ca_pem=held.ca_pem),
-        "pyHanko as it comes, B-B": sign_stock,
+        "floor": lambda: held.sign(sha256(pdf).digest()),
+        "seal": lambda: seal.seal(pdf, held, now=now, reason="Sealed"),
+        "execute": execute,
+        "verify": lambda: verify.check(sealed, ca_pem=held.ca_pem),
+        "stock": sign_stock,
     }
 
 
-def measure(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+def in_turns(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     costs: dict[str, list[float]] = {name: [] for name in work}
-    for turn in range(rounds + 5):
+    for turn in range(rounds + WARM_UP):
         for name, step in work.items():
             started = time.process_time_ns()
             step()
-            if turn >= 5:
+            if turn >= WARM_UP:
                 costs[name].append((time.process_time_ns() - started) / 1e6)
-    return {name: statistics.median(times) for name, times in costs.items()}
+    return costs
 
 
 def stock_signer(pdf: bytes, held: Authority) -> Callable[[], Any]:
@@ -137,4 +131,4 @@ def page_count(pdf: bytes) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    show(measure, __doc__)

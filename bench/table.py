@@ -18,7 +18,7 @@ class Row:
     figure: str
     samples: Sequence[float]
     unit: str
-    target: float
+    target: float | None = None
     at_least: bool = False
     beside: str = ""
     beside_samples: Sequence[float] = field(default_factory=tuple)
@@ -29,6 +29,8 @@ class Row:
 
     @property
     def met(self) -> bool:
+        if self.target is None:
+            return True
         return self.ours >= self.target if self.at_least else self.ours <= self.target
 
     @property
@@ -37,7 +39,7 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         spread = "" if len(self.samples) < 2 else f"{number(min(self.samples))}-{number(max(self.samples))}"
-        limit = f"{'over' if self.at_least else 'under'} {self.target:.3g}"
+        limit = "" if self.target is None else f"{'over' if self.at_least else 'under'} {self.target:.3g}"
         beside = ""
         if self.beside:
             beside = f"{self.beside}: {number(statistics.median(self.beside_samples))}"

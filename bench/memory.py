@@ -1,0 +1,28 @@
+"""Memory of all processes together (PSS) once they have served and sealed, children of PDF work ended."""
+
+from __future__ import annotations
+
+import time
+
+from bench import machine, stage, visits
+from bench.table import Row, show
+
+SETTLE_S = 3.0
+
+
+def measure(small: bool) -> list[Row]:
+    contracts, seconds = (1, 1) if small else (5, 8)
+    with stage.prepared(contracts=200) as held, stage.running(held) as portal:
+        time.sleep(0 if small else SETTLE_S)
+        idle = machine.held_mb(machine.tree(portal.pid))
+        visit = stage.signing_page(portal, held)
+        visits.per_second(portal, visit, seconds)
+        visits.per_second(portal, stage.staff_page("/contracts", held), seconds)
+        stage.sign_and_seal(portal, held, visit, contracts)
+        time.sleep(0 if small else SETTLE_S)
+        after = machine.held_mb(machine.tree(portal.pid))
+    return [Row("memory after load, all processes", [after], "MB", 250, beside="idle", beside_samples=[idle])]
+
+
+if __name__ == "__main__":
+    show(measure, __doc__)
