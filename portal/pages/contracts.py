@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request, url_for
 
 from portal.clock import utc_now
 from portal.errors import Invalid, NotFound, PortalError
-from portal.i18n import NAMES, current, format_date, format_money, format_size
+from portal.i18n import NAMES, current, format_date, format_money, format_size, pgettext
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract
 from portal.models.envelopes import Recipient
@@ -99,12 +99,12 @@ def list_row(contract: Contract) -> dict[str, Any]:
 
 def state_options() -> list[tuple[str, Any]]:
     phases = {
-        "draft": _("Draft"),
-        "agree": _("Negotiate and approve"),
-        "sign": _("Sign"),
-        "live": _("Live"),
-        "ended": _("Ended"),
-        "archived": _("Archived"),
+        "draft": pgettext("phase", "Draft"),
+        "agree": pgettext("phase", "Negotiate and approve"),
+        "sign": pgettext("phase", "Sign"),
+        "live": pgettext("phase", "Live"),
+        "ended": pgettext("phase", "Ended"),
+        "archived": pgettext("phase", "Archived"),
     }
     return [("", _("Any phase")), *phases.items()]
 
