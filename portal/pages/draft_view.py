@@ -142,8 +142,10 @@ def wording(contract: Contract, revision: Revision) -> tuple[str, str | None]:
     count = len(revision.clauses)
     text = ngettext("%(num)s clause.", "%(num)s clauses.", count)
     given = revisions.base(contract)
-    if given is None or given.clauses == revision.clauses:
-        return f"{text} {_('The wording is that of the template.')}" if given else text, None
+    if given is None:
+        return text, None
+    if given.clauses == revision.clauses:
+        return " ".join([text, _("The wording is that of the template.")]), None
     before = {each["key"]: each for each in given.clauses}
     changed = [each for each in revision.clauses if before.get(each["key"]) != each]
     gone = set(before) - {each["key"] for each in revision.clauses}
