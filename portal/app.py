@@ -26,6 +26,7 @@ from providers import registry
 HTMX_PACKAGE = "django-js-lib-htmx"
 HTMX_FILE = "js_lib_htmx/static/htmx/htmx.min.js"
 MAX_BODY_BYTES = 27 * 1024 * 1024
+MAX_TYPED_BYTES = 1024 * 1024
 CONTENT_SECURITY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
@@ -103,6 +104,9 @@ def guard_requests(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.request_id = secrets.token_hex(8)
+        if request.mimetype != "multipart/form-data":
+            # Werkzeug's limits on forms hold for multipart only, and parsing many megabytes is slow.
+            request.max_content_length = MAX_TYPED_BYTES
         base.db.connect(reuse_if_open=True)
         if request.method not in ("GET", "HEAD", "OPTIONS") and not comes_from_here(app):
             raise CSRFError("This form came from another site.")

@@ -115,7 +115,7 @@ def change_profile() -> Response:
         now=utc_now(),
     )
     answer = leave(url_for(".page"))
-    answer.delete_cookie("language", path="/")
+    answer.delete_cookie("language", path="/", httponly=True, samesite="Lax")
     return answer
 
 

@@ -135,7 +135,7 @@ def save_section(contract: Contract, section: str, form: Form) -> dict[str, Any]
         drafts.save_terms(contract, section, values, seen=seen, by=actor(), now=utc_now())
     except drafts.Changed as changed:
         form.values[f"seen:{section}"] = drafts.mark(changed.theirs)
-        return {"changed": changed, "theirs": their_sentences(contract, section)}
+        return {"changed": changed, "stands": their_sentences(contract, section)}
     except Invalid as invalid:
         faults = [type("Fault", (), {"path": p, "message": m}) for p, m in invalid.errors.items()]
         section_forms.place_faults(form, section, faults)
@@ -282,7 +282,7 @@ def store_languages(contract: Contract, form: Form) -> dict[str, Any] | None:
             changed.theirs["languages"],
             changed.theirs["prevailing"],
         )
-        return {"changed": changed, "theirs": [draft_view.languages_sentence(contract)]}
+        return {"changed": changed, "stands": [draft_view.languages_sentence(contract)]}
     except Invalid as invalid:
         form.errors.update(invalid.errors)
         return {}

@@ -5,22 +5,32 @@ from __future__ import annotations
 from flask import Blueprint, Response, request, url_for
 
 from portal.clock import utc_now
-from portal.errors import Invalid
+from portal.errors import Invalid, NotAllowed
+from portal.i18n import gettext as _
 from portal.models.contracts import Contract
 from portal.models.envelopes import Recipient
 from portal.pages import guards
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
-from portal.services import contracts, outside_factors, tasks
+from portal.services import contracts, outside_factors, permissions, tasks
 
 bp = Blueprint("factor_requests", __name__)
 BASE = "/contracts/<reference>/recipients/<recipient_id>"
 
 
 def found(reference: str, recipient_id: str) -> tuple[Contract, Recipient]:
-    contract = contracts.get(reference, person())
+    contract = answerable(reference)
     return contract, outside_factors.recipient_in(contract, recipient_id)
+
+
+def answerable(reference: str) -> Contract:
+    """The contract, for who answers its signers: its owner, or an administrator. Raises NotAllowed."""
+    me = person()
+    contract = contracts.get(reference, me)
+    if not contracts.is_author(contract, me) and not permissions.allows(me, "contract.reassign"):
+        raise NotAllowed(_("Only its owner may change this contract: %(name)s.", name=contract.owner.name))
+    return contract
 
 
 def screen(
@@ -76,6 +86,6 @@ def hand_over(reference: str, recipient_id: str) -> Response:
 @requires("contract.edit")
 def finish(reference: str, task_id: str) -> Response:
     """What a signer asked for is answered."""
-    contract = contracts.get(reference, person())
+    contract = answerable(reference)
     tasks.finish(contract, task_id, by=actor(), now=utc_now())
     return leave(guards.safe_next(request.form.get("next"), f"/contracts/{contract.reference}"))

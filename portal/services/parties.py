@@ -148,15 +148,19 @@ def contact(party: Counterparty, contact_id: str) -> Contact:
 def add_contact(party: Counterparty, values: Mapping[str, Any], *, by: audit.Actor, now: datetime) -> Contact:
     """Somebody new at a party; `email` is their key there. Raises Invalid when it is taken."""
     email = str(values["email"]).lower()
+    taken = Invalid({"email": _("Somebody with this address is listed already.")})
     if Contact.select().where((Contact.counterparty == party) & (Contact.email == email)).exists():
-        raise Invalid({"email": _("Somebody with this address is listed already.")})
-    with transaction():
-        kept = {field: values[field] for field in CONTACT_FIELDS if field in values} | {"email": email}
-        made = Contact.add(counterparty=party, created_at=now, **kept)
-        audit.append(
-            "contact.added", ("contact", made.id), chain=audit.INSTALLATION, by=by, now=now,
-            facts={"party": party.id}, personal={"name": made.name, "email": email},
-        )  # fmt: skip
+        raise taken
+    try:
+        with transaction():
+            kept = {field: values[field] for field in CONTACT_FIELDS if field in values} | {"email": email}
+            made = Contact.add(counterparty=party, created_at=now, **kept)
+            audit.append(
+                "contact.added", ("contact", made.id), chain=audit.INSTALLATION, by=by, now=now,
+                facts={"party": party.id}, personal={"name": made.name, "email": email},
+            )  # fmt: skip
+    except peewee.IntegrityError as error:  # somebody else was adding them at the same moment
+        raise taken from error
     return cast(Contact, made)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import peewee
+
 from portal.errors import Conflict, Invalid, NotFound
 from portal.i18n import LANGUAGES
 from portal.i18n import gettext as _
@@ -86,23 +88,27 @@ def invite(
     """
     email = email.strip().lower()
     wanted = checked_roles(roles, required=counterparty_id is None)
+    taken = Invalid({"email": _("Somebody with this address has an account already.")})
     if Person.get_or_none(Person.email == email) is not None:
-        raise Invalid({"email": _("Somebody with this address has an account already.")})
-    with transaction():
-        person = Person.create(
-            email=email,
-            name=name.strip() or email.split("@")[0],
-            language=language if language in LANGUAGES else LANGUAGES[0],
-            counterparty_id=counterparty_id,
-            created_at=now,
-        )
-        write_roles(person, wanted)
-        facts = {"roles": sorted(wanted)}
-        audit.append(
-            "person.invited", ("person", person.id), chain=audit.INSTALLATION, by=by, now=now, facts=facts,
-            personal={"email": email, "name": person.name},
-        )  # fmt: skip
-        token = issue_invitation(person, by=by, now=now, mail=mail)
+        raise taken
+    try:
+        with transaction():
+            person = Person.create(
+                email=email,
+                name=name.strip() or email.split("@")[0],
+                language=language if language in LANGUAGES else LANGUAGES[0],
+                counterparty_id=counterparty_id,
+                created_at=now,
+            )
+            write_roles(person, wanted)
+            facts = {"roles": sorted(wanted)}
+            audit.append(
+                "person.invited", ("person", person.id), chain=audit.INSTALLATION, by=by, now=now,
+                facts=facts, personal={"email": email, "name": person.name},
+            )  # fmt: skip
+            token = issue_invitation(person, by=by, now=now, mail=mail)
+    except peewee.IntegrityError as error:  # somebody else was inviting them at the same moment
+        raise taken from error
     return person, token
 
 
