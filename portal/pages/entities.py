@@ -67,7 +67,7 @@ def save(entity_id: str) -> Response:
 
 def keep(entity: LegalEntity | None) -> Response:
     form = Form(request.form)
-    values = entity_values(form)
+    values = entity_values(form, entity.country if entity else "")
     if not form.errors:
         try:
             kept = entities.save(entity, values, by=actor(), now=utc_now())
@@ -80,18 +80,18 @@ def keep(entity: LegalEntity | None) -> Response:
 def edit_page(entity: LegalEntity | None, form: Form, status: int = 200) -> Response:
     return show(
         "entities/edit.html", None, status, entity=entity, form=form, zones=choices.zones(),
-        countries=choices.countries(str(form.value("country"))), currencies=choices.CURRENCIES,
+        countries=choices.countries(entity.country if entity else ""), currencies=choices.CURRENCIES,
         languages=list(NAMES.items()),
     )  # fmt: skip
 
 
-def entity_values(form: Form) -> dict[str, Any]:
+def entity_values(form: Form, present: str) -> dict[str, Any]:
     values: dict[str, Any] = {
         name: form.text(name, most=most, required=name == "name") for name, most in LINES.items()
     }
     values |= {
         "address": form.text("address", most=500),
-        "country": form.choice("country", dict(choices.countries(str(form.value("country"))[:2]))),
+        "country": form.choice("country", dict(choices.countries(present))),
         "zone": form.text("zone", most=60, required=True),
         "currency": form.choice("currency", choices.CURRENCIES),
         "languages": [language for language in NAMES if form.value(f"languages.{language}")],

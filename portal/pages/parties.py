@@ -58,20 +58,18 @@ def create() -> Response:
 def edit_page(party: Counterparty | None, form: Form, status: int = 200) -> Response:
     return show(
         "parties/edit.html", None, status, party=party, form=form, zones=choices.zones(),
-        countries=[("", "–"), *choices.countries(str(form.value("country")))],
+        countries=[("", "–"), *choices.countries(party.country if party else "")],
         languages=list(NAMES.items()),
     )  # fmt: skip
 
 
-def party_values(form: Form) -> dict[str, Any]:
+def party_values(form: Form, present: str = "") -> dict[str, Any]:
     values = {
         "name": form.text("name", most=200, required=True),
         "form": form.text("form", most=100),
         "registration": form.text("registration", most=100),
         "address": form.text("address", most=500),
-        "country": form.choice(
-            "country", dict(choices.countries(str(form.value("country"))[:2])), required=False
-        ),
+        "country": form.choice("country", dict(choices.countries(present)), required=False),
         "language": form.choice("language", NAMES),
         "zone": form.text("zone", most=60, required=True),
     }
@@ -113,7 +111,7 @@ def edit(party_id: str) -> Response:
 @requires("party.edit")
 def save(party_id: str) -> Response:
     party, form = parties.get(party_id), Form(request.form)
-    values = party_values(form)
+    values = party_values(form, party.country)
     if not form.errors:
         try:
             parties.save(party, values, by=actor(), now=utc_now())
