@@ -41,6 +41,7 @@ class Recipient(KeyedModel):
     title = peewee.TextField(default="")
     organisation = peewee.TextField(default="")
     phone = peewee.TextField(default="")
+    phone_from = UtcField(null=True)  # a number mended after sending gets codes only from then on
     language = peewee.TextField(default="en")
     is_consumer = peewee.BooleanField(default=False)
     person = peewee.ForeignKeyField(Person, null=True)

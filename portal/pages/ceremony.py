@@ -54,7 +54,7 @@ def invited(token: str, link: Any, place: Place, form: Form, now: datetime, stat
         at = "done" if at == "done" else "ended"
     if links.is_alive(link, now) and (not at or link.purpose == links.COPY or at in ("done", "copy")):
         page = "ceremony/invite_copy.html" if at or link.purpose == links.COPY else "ceremony/invite.html"
-        return show(page, status=status, **signing.invite(place) | here)
+        return show(page, status=status, **signing.invite(place, now) | here)
     if at == "done":
         return show("ceremony/already.html", status=410, **signing.common(place) | here)
     title, text = signing.ended_words(place, at or "ended")
@@ -69,7 +69,7 @@ def exchange(token: str) -> Response:
     link, place = ceremonies.of_link(token, now)
     outside.speak(place)
     form = Form(request.form)
-    asks = link.purpose == links.SIGN and signing.invite(place)["asks_consent"]
+    asks = link.purpose == links.SIGN and signing.invite(place, now)["asks_consent"]
     wanted = asks and not ceremonies.state_of_envelope(place, now)
     if wanted and not form.checked("consent"):
         form.refuse("consent", _("Tick the box to go on, or ask for paper below."))

@@ -23,6 +23,7 @@ from portal.services import (
     contracts,
     documents,
     envelopes,
+    factors,
     policies,
     recipients,
     reminders,
@@ -254,7 +255,7 @@ def remind(reference: str, recipient_id: str) -> Response:
 
 
 @bp.get("/recipients/<recipient_id>/correction")
-@requires("contract.send")
+@requires("contract.send", step_up=True)
 def correction(reference: str, recipient_id: str) -> Response:
     contract = owned(reference)
     _envelope, recipient = asked(contract, recipient_id)
@@ -263,7 +264,7 @@ def correction(reference: str, recipient_id: str) -> Response:
 
 
 @bp.post("/recipients/<recipient_id>/correction")
-@requires("contract.send")
+@requires("contract.send", step_up=True)
 def correct(reference: str, recipient_id: str) -> Response:
     contract, form = owned(reference), Form(request.form)
     _envelope, recipient = asked(contract, recipient_id)
@@ -368,6 +369,7 @@ def standing(recipient: Recipient, is_waited_for: bool) -> dict[str, Any]:
         "factors": [policies.FACTORS[factor] for factor in recipient.factors],
         "problem": PROBLEMS.get(recipient.problem, ""),
         "is_waited_for": is_waited_for,
+        "number_from": factors.held_until(recipient, utc_now()) if recipient.factors else None,
         "can_be_corrected": recipient.status in ("created", "waiting", "sent", "opened"),
         "role": recipients.ROLES[recipient.role],
     }

@@ -90,24 +90,25 @@ def screen(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
 # --- Before anything is proved -------------------------------------------------------------------
 
 
-def invite(place: Place) -> dict[str, Any]:
+def invite(place: Place, now: datetime) -> dict[str, Any]:
     """Who asks whom for what, how long it takes and what it never takes."""
     pages = place.document.pages
     return common(place) | {
         "step": step(place, "invite"),
         "minutes": 2 + ceil(pages / 2) + bool(place.recipient.factors),
         "pages": pages,
-        "proofs": proofs(place.recipient),
+        "proofs": proofs(place.recipient, now),
         "disclosure": disclosure(place),
         "asks_consent": place.consent is None and not place.recipient.is_consumer,
-        "ending": factors.ending(place.recipient) if factors.has_phone(place.recipient) else "",
+        "ending": factors.ending(place.recipient) if factors.has_phone(place.recipient, now) else "",
     }
 
 
-def proofs(recipient: Recipient) -> list[str]:
+def proofs(recipient: Recipient, now: datetime) -> list[str]:
     """What has to be proved, in the order of the screens: code, app."""
     wanted = recipient.factors
-    found = ["code"] if {"sms", "sms_or_totp"} & set(wanted) and factors.has_phone(recipient) else []
+    texted = factors.has_phone(recipient, now)
+    found = ["code"] if {"sms", "sms_or_totp"} & set(wanted) and texted else []
     return found + (["app"] if "totp" in wanted or (wanted and not found) else [])
 
 
@@ -137,7 +138,11 @@ def code(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
 
 
 def totp(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
-    return {"may_text": "totp" not in place.recipient.factors and factors.has_phone(place.recipient)}
+    return {"may_text": "totp" not in place.recipient.factors and factors.has_phone(place.recipient, now)}
+
+
+def handed(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
+    return {"number_from": factors.held_until(place.recipient, now)}
 
 
 def enrol(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
@@ -352,6 +357,11 @@ def ended_words(place: Place, at: str) -> tuple[str, str]:
             _("For your safety a new app counts one day after it was set up. Come back then with the "
               "same link."),
         ),
+        "number": (
+            _("No code can be sent to you yet"),
+            _("For your safety codes go to a new number one day after %(name)s changed it. Come back then "
+              "with the same link.", name=name),
+        ),
         "ended": (
             _("This link has ended"),
             _("There may be a newer message from %(company)s. If not, ask for a new link.", company=company),
@@ -366,7 +376,7 @@ SCREENS = {
     "code": code,
     "totp": totp,
     "enrol": enrol,
-    "handed": lambda place, at, form, now: {},
+    "handed": handed,
     "app": enrol,
     "read": read,
     "review": review,

@@ -29,6 +29,7 @@ LIFE = timedelta(minutes=10)
 TRIES = 5
 WINDOW, CODES_PER_WINDOW = timedelta(minutes=15), 3
 FIRST_WAIT = timedelta(minutes=2)
+NUMBER_HOLD = timedelta(hours=24)
 MOST_CODES = 10  # in an envelope: 50 tries of one in a million
 
 RIGHT, WRONG, DEAD = "right", "wrong", "dead"
@@ -41,23 +42,26 @@ def next_step(place: Place, now: datetime) -> str:
     """The screen of the next factor; empty once all are met.
 
     code: a text message; totp: the app's code; enrol: set up an app; handed: type the one-time code
-    our side gave; hold: a new app that is not good yet.
+    our side gave; hold: a new app that is not good yet; number: a code is missing that nobody can be
+    sent now.
     """
     met = place.held.factors_met
     wanted = unmet(place.recipient.factors, met)
     if not wanted:
         return ""
-    app = outside_factors.app_of(place)
-    if app is not None and app.is_held(now) and (wanted == "totp" or not has_phone(place.recipient)):
+    app, phone = outside_factors.app_of(place), has_phone(place.recipient, now)
+    if wanted == "sms" and "totp" in met and not phone:
+        return "number"
+    if app is not None and app.is_held(now) and (wanted == "totp" or not phone):
         return "hold"
     ready = app is not None and not app.is_held(now)
-    if ready and (wanted != "sms" or not has_phone(place.recipient)):
+    if ready and (wanted != "sms" or not phone):
         return "totp"
     if wanted == "totp" and "sms" in met:
         return "enrol"
     if "handed" in met:
         return "enrol"
-    return "code" if has_phone(place.recipient) else "handed"
+    return "code" if phone else "handed"
 
 
 def unmet(wanted: list[str], met: dict[str, Any]) -> str:
@@ -72,9 +76,15 @@ def unmet(wanted: list[str], met: dict[str, Any]) -> str:
     return ""
 
 
-def has_phone(recipient: Recipient) -> bool:
+def has_phone(recipient: Recipient, now: datetime) -> bool:
     """Whether text messages may go to this recipient."""
-    return bool(recipient.phone) and recipient.problem != "not_mine"
+    return bool(recipient.phone) and recipient.problem != "not_mine" and held_until(recipient, now) is None
+
+
+def held_until(recipient: Recipient, now: datetime) -> datetime | None:
+    """When codes begin to go to a number that was changed lately; None where none is held back."""
+    since = recipient.phone_from
+    return since if recipient.phone and since is not None and now < since else None
 
 
 def ending(recipient: Recipient) -> str:
@@ -129,7 +139,7 @@ def send_code(place: Place, *, by: Actor, now: datetime) -> None:
     """Text a fresh code; earlier ones are dead. Raises Conflict without a usable number, TooMany
     when one was sent lately or no more are sent in this envelope."""
     recipient = place.recipient
-    if not has_phone(recipient):
+    if not has_phone(recipient, now):
         raise Conflict(_("No text message can be sent to you. Ask for another way below."))
     notices.check_rate("sms", recipient.phone, "", now)
     with transaction():

@@ -24,6 +24,7 @@ from portal.services import (
     audit,
     contract_states,
     envelopes,
+    factors,
     links,
     notices,
     routing,
@@ -325,8 +326,9 @@ def signatory_person(contract: Contract) -> str:
 def correct(recipient: Recipient, *, name: str, email: str, phone: str, by: Actor, now: datetime) -> None:
     """Mend a wrong name, address or number before the person has acted.
 
-    Earlier links and codes die at once; somebody already asked is asked again. Raises Conflict when
-    they have acted or the request is over, Invalid by field.
+    Earlier links and codes die at once; somebody already asked is asked again. Codes go to another
+    number a day later: whoever changes it may not be who signs. Raises Conflict when they have acted
+    or the request is over, Invalid by field.
     """
     with transaction():
         envelope = envelopes.lock(recipient.envelope.id)
@@ -342,7 +344,8 @@ def correct(recipient: Recipient, *, name: str, email: str, phone: str, by: Acto
             return
         if recipient.status in envelopes.ASKED:
             notices.check_rate("mail", values["email"], by.id, now)
-        Recipient.update(**values, problem="", session_epoch=Recipient.session_epoch + 1).where(
+        held = {"phone_from": now + factors.NUMBER_HOLD} if "phone" in changed else {}
+        Recipient.update(**values, **held, problem="", session_epoch=Recipient.session_epoch + 1).where(
             Recipient.id == recipient.id
         ).execute()
         forget_proofs(recipient, "email" in changed, now)

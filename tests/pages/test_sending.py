@@ -174,6 +174,7 @@ def test_nobody_is_reminded_out_of_turn(ana, cast, contract, run_jobs):
 def test_correcting_an_address_ends_the_old_link_and_writes_again(ana, cast, contract, run_jobs):
     envelope = sent(cast, utc_now(), run_jobs, contract)
     claire = recipient(envelope, "claire")
+    stepped_up(utc_now())
     old = LinkToken.get(LinkToken.recipient == claire)
 
     answer = ana.post(
@@ -189,8 +190,28 @@ def test_correcting_an_address_ends_the_old_link_and_writes_again(ana, cast, con
     assert Notice.select().where(Notice.address == "c.aubert@castellan.example").count() == 1
 
 
+def test_correcting_asks_for_a_fresh_code_and_says_from_when_a_new_number_counts(
+    ana, cast, contract, run_jobs
+):
+    envelope = sent(cast, utc_now(), run_jobs, contract)
+    claire = recipient(envelope, "claire")
+    Recipient.update(factors=["sms"]).where(Recipient.id == claire.id).execute()
+    url = path(contract, f"recipients/{claire.id}/correction")
+    data = {"name": claire.name, "email": claire.email, "phone": "06 12 34 56 39"}
+    Session.update(stepped_up_at=None).execute()
+
+    assert "/step-up" in ana.get(url).headers["Location"]
+    assert "/step-up" in ana.post(url, data=data).headers["Location"]
+    assert Recipient.get_by_id(claire.id).phone == claire.phone
+    stepped_up(utc_now())
+    assert ana.post(url, data=data).status_code == 303
+
+    assert "Codes go to the changed number from" in ana.get(path(contract, "signing")).text
+
+
 def test_a_wrong_number_is_refused_and_says_how_to_write_it(ana, cast, contract, run_jobs):
     claire = recipient(sent(cast, utc_now(), run_jobs, contract), "claire")
+    stepped_up(utc_now())
 
     page = ana.post(
         path(contract, f"recipients/{claire.id}/correction"),

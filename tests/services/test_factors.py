@@ -9,9 +9,9 @@ from portal.i18n import use
 from portal.models.audit import AuditEvent
 from portal.models.envelopes import Act, Recipient, SmsCode, Task
 from portal.models.notices import Notice
-from portal.services import ceremonies, factors
+from portal.services import ceremonies, factors, outside_factors, recipients
 from tests.services import ceremony_steps as steps
-from tests.services.signing import recipient, sent
+from tests.services.signing import actor, recipient, sent
 
 MINUTE = timedelta(minutes=1)
 
@@ -164,8 +164,6 @@ def test_guessing_for_the_whole_life_of_an_envelope_stays_below_one_in_ten_thous
 
     assert SmsCode.select().count() == factors.MOST_CODES
     assert checked == 50
-    from portal.services import outside_factors
-
     assert checked / 1e6 + outside_factors.MOST_TRIES * 3 / 1e6 <= 1e-4
 
 
@@ -187,6 +185,57 @@ def test_without_a_number_a_handed_over_code_is_the_way(envelope, place, now):
     Recipient.update(phone="").execute()
 
     assert ceremonies.state(place(), now) == "handed"
+
+
+def change_number(envelope, cast, now):
+    """Our side changes Claire's number, who then opens the new link and agrees."""
+    who = recipient(envelope, "claire")
+    recipients.correct(who, name=who.name, email=who.email, phone="+33698765499", by=actor(cast.ana), now=now)
+    found = steps.enter(envelope, "claire", now)
+    if found(now).consent is None:
+        steps.agree(found, now)
+    return found
+
+
+def test_no_code_goes_to_a_changed_number_for_a_day(envelope, place, cast, now):
+    place = change_number(envelope, cast, now)
+    almost = now + factors.NUMBER_HOLD - timedelta(seconds=1)
+
+    assert ceremonies.state(place(), now) == "handed"
+    for at in (now, almost):
+        with pytest.raises(Conflict):
+            steps.send_code(steps.enter(envelope, "claire", at), at)
+
+    later = steps.enter(envelope, "claire", now + factors.NUMBER_HOLD)
+    at = now + factors.NUMBER_HOLD
+    check(later, steps.send_code(later, at), at)
+    assert ceremonies.state(later(at), at) == "read"
+
+
+def test_a_changed_name_alone_holds_no_code_back(envelope, place, cast, now):
+    who = recipient(envelope, "claire")
+    recipients.correct(who, name="C. Aubert", email=who.email, phone=who.phone, by=actor(cast.ana), now=now)
+
+    assert ceremonies.state(steps.enter(envelope, "claire", now)(now), now) == "code"
+
+
+def test_a_handed_over_code_is_the_way_while_a_number_is_held(envelope, place, cast, now):
+    place = change_number(envelope, cast, now)
+    code = outside_factors.hand_over(place().contract, place().recipient.id, by=actor(cast.ana), now=now)
+
+    factors.check_handed(place(), code, by=place().actor(), now=now)
+
+    assert ceremonies.state(place(), now) == "enrol"
+
+
+def test_where_both_are_asked_for_the_app_never_stands_for_a_held_number(envelope, place, cast, now):
+    steps.asks(envelope, "claire", "sms", "totp")
+    place = change_number(envelope, cast, now)
+
+    factors.meet(place(), "totp", now)
+
+    assert ceremonies.state(place(), now) == "number"
+    assert factors.next_step(place(), now + factors.NUMBER_HOLD) == "code"
 
 
 @pytest.mark.parametrize(
