@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from portal.documents import cms, revisions, timestamps
 from portal.documents.authority import chain, is_authority, issued, may_sign, organisation
 from portal.documents.revisions import Marks, Signed
+from portal.i18n import format_number
 from portal.i18n import gettext as _
 
 LARGEST_EVIDENCE = 16 * 1024 * 1024
@@ -277,7 +278,7 @@ def sentence(code: str, verdict: Verdict) -> str:
         "no_seal": _("This PDF carries no signature at all."),
         "not_ours": _("This PDF is signed, but not with a company seal as it is written here."),
         "bytes_added": _("%(count)s bytes were added behind the company seal.")
-        % {"count": f"{verdict.added_bytes:,}"},
+        % {"count": format_number(verdict.added_bytes)},
         "revisions": _("The file has another structure than a sealed file."),
         "changed": _("The content was changed after it was sealed."),
         "signature": _("The signature of the company seal is wrong."),
