@@ -14,7 +14,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ from portal.settings import ROOT, Settings, is_loopback
 
 RESTART_WAIT_S = 1.0
 STOP_WAIT_S = 15
+WEB_WAIT_S = 5.0
 
 
 class CannotStart(PortalError):
@@ -99,7 +102,7 @@ def prepare(settings: Settings) -> None:
 def run_tree(host: str, port: int, workers: int) -> None:
     server = web_server(host, port, workers=workers)
     stopping = threading.Event()
-    keeper = threading.Thread(target=keep_worker, args=(stopping,), name="worker-keeper")
+    keeper = threading.Thread(target=keep_worker, args=(stopping, host, port), name="worker-keeper")
     keeper.start()
     try:
         server.serve()
@@ -130,8 +133,12 @@ def web_server(host: str, port: int, *, workers: int, target: str = "wsgi:app") 
     )
 
 
-def keep_worker(stopping: threading.Event) -> None:
-    """Keep one job worker alive until told to stop; it then gets time to finish its job."""
+def keep_worker(stopping: threading.Event, host: str, port: int) -> None:
+    """Keep one job worker alive until told to stop; it then gets time to finish its job.
+
+    It begins once a page is answered, so that its PDF libraries do not hold up the first one.
+    """
+    wait_for_web(stopping, host, port)
     while not stopping.is_set():
         child = subprocess.Popen(
             [sys.executable, "-m", "portal.cli", "work", "--parent", str(os.getpid())], cwd=ROOT
@@ -142,6 +149,22 @@ def keep_worker(stopping: threading.Event) -> None:
             end(child)
         else:
             stopping.wait(RESTART_WAIT_S)
+
+
+def wait_for_web(stopping: threading.Event, host: str, port: int) -> None:
+    """Come back when the web answers, or after WEB_WAIT_S all the same."""
+    shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104 (compared, not bound)
+    ends = time.monotonic() + WEB_WAIT_S
+    while time.monotonic() < ends and not stopping.is_set():
+        connection = HTTPConnection("::1" if shown == "::" else shown, port, timeout=WEB_WAIT_S)
+        try:
+            connection.request("GET", "/healthz")
+            connection.getresponse()
+            return
+        except (OSError, HTTPException):
+            stopping.wait(0.02)
+        finally:
+            connection.close()
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
