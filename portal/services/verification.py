@@ -11,11 +11,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from portal.documents import children
-from portal.documents import verify as judge
-from portal.documents.verify import Verdict
 from portal.errors import Invalid, Unavailable
 from portal.i18n import gettext as _
 from portal.i18n import lazy
@@ -24,6 +22,9 @@ from portal.models.contracts import RegisteredFile
 from portal.models.envelopes import Act, Envelope, Recipient
 from portal.services import audit, installation
 from portal.services.audit import INSTALLATION, SYSTEM, Actor
+
+if TYPE_CHECKING:
+    from portal.documents.verify import Verdict
 
 LARGEST = 25 * 1000 * 1000
 POOL = children.Pool(size=2, patience=5)
@@ -188,13 +189,15 @@ def own_ca() -> bytes:
 
 def checked(content: bytes, ca: bytes) -> Verdict:
     """The strict check in a child of its own, since the file is a stranger's."""
+    from portal.documents import verify as judge  # only who checks a file loads what reads certificates
+
     files = {"pdf": content, **({"ca": ca} if ca else {})}
     try:
         result = POOL.run("verify", {}, files=files, seconds=SECONDS, memory_mb=MEMORY_MB)
     except children.Busy as error:
         raise Unavailable(_("Many files are being checked now. Try again in a minute.")) from error
     except children.ChildFailed:
-        return Verdict(False, "foreign", ("not_ours",))
+        return judge.Verdict(False, "foreign", ("not_ours",))
     return judge.from_values(result.values)
 
 
