@@ -30,7 +30,7 @@ def words(pdf: bytes) -> str:
     """All text of a file, wrapped lines joined."""
     document = pypdfium2.PdfDocument(pdf)
     pages = [page.get_textpage().get_text_bounded() for page in document]
-    return re.sub(r"\s+", " ", " ".join(pages)).replace("\u200b", "")
+    return re.sub(r"\s+", " ", " ".join(pages))
 
 
 def kept(folder: Path, pdf: bytes) -> Path:
@@ -288,6 +288,25 @@ def test_the_certificate_holds_all_its_evidence():
         evidence["events"][-1]["at"],
     ):  # fmt: skip
         assert said in text, said
+
+
+def copied(folder: Path, pdf: bytes) -> str:
+    """What somebody gets who copies the text out of a viewer."""
+    return ask("pdftotext", kept(folder, pdf), "-")
+
+
+def test_fingerprints_and_commands_copy_as_they_are_typed(tmp_path):
+    evidence = samples.certificate()
+
+    certificate = copied(tmp_path, render.certificate_pdf(evidence))
+    behind_upload = copied(tmp_path, render.signature_page(samples.upload_page()).pdf)
+
+    lines = [line.strip() for line in certificate.splitlines()]
+    assert evidence["document_sha256"] in lines
+    assert f"head -c {evidence['document_bytes']} file.pdf | sha256sum" in lines
+    assert evidence["people"][0]["consent_sha256"] in lines
+    assert "5e" * 32 in "".join(behind_upload.split())
+    assert "\u200b" not in certificate + behind_upload
 
 
 def test_a_certificate_beside_the_document_says_how_to_check_that_file():
