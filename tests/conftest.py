@@ -49,6 +49,18 @@ def loopback_only() -> Iterator[None]:
     socket.socket.connect = connect  # type: ignore[method-assign]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the run's files in memory where that is possible: thousands of small databases are made."""
+    memory = Path("/dev/shm")
+    if not hasattr(config, "workerinput") and config.option.basetemp is None and os.access(memory, os.W_OK):
+        config.option.basetemp = str(memory / f"countersign-test-{os.getpid()}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and "countersign-test-" in str(config.option.basetemp):
+        shutil.rmtree(config.option.basetemp, ignore_errors=True)
+
+
 @pytest.fixture
 def now() -> datetime:
     return NOW
@@ -139,16 +151,35 @@ def cast(home: installation.Installation) -> Any:
     return assemble(NOW)
 
 
-@pytest.fixture
-def app(home: installation.Installation) -> Any:
-    """The web application on the test's database; errors come through as they are."""
+@pytest.fixture(scope="session")
+def wired_app(prepared_keys: Path, sqlite_template: Path) -> Any:
+    """The web application, wired once per test process; `app` puts it on each test's database."""
     from portal.app import create_app
 
-    made = create_app(home.settings)
+    made = create_app(
+        settings.read(
+            {
+                "COUNTERSIGN_DATA_DIR": str(prepared_keys.parent),
+                "COUNTERSIGN_DATABASE_URL": f"sqlite:///{sqlite_template}",
+            }
+        )
+    )
     made.testing = True
     made.config["WTF_CSRF_ENABLED"] = False
-    base.db.connect(reuse_if_open=True)
+    base.disconnect()
     return made
+
+
+@pytest.fixture
+def app(wired_app: Any, home: installation.Installation) -> Iterator[Any]:
+    """The web application on the test's database; errors come through as they are."""
+    installation.open_installation(home.settings)
+    base.db.connect(reuse_if_open=True)
+    usual = dict(wired_app.config)
+    wired_app.config["COUNTERSIGN"] = home.settings
+    yield wired_app
+    wired_app.config.clear()
+    wired_app.config.update(usual)
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from portal.errors import Conflict, Invalid
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract, Document, Revision
 from portal.models.parties import Signatory
-from portal.services import contract_states, policies
+from portal.services import contract_states, entities, policies
 from portal.services.contract_states import Attempt
 from providers import registry
 
@@ -112,29 +111,15 @@ def signatory_gaps(contract: Contract, people: list[dict[str, Any]], now: dateti
 def unauthorised(contract: Contract, person_id: str | None, now: datetime) -> str:
     """Why this person of ours may not sign this contract; empty when they may."""
     entity, today = contract.entity, now.date()
-    rows = list(Signatory.select().where((Signatory.entity == entity) & (Signatory.person == person_id)))
+    rows = list(
+        Signatory.select()
+        .where((Signatory.entity == entity) & (Signatory.person == person_id))
+        .order_by(Signatory.id)
+    )
     if not rows:
         return _("Only an authorised signatory of %(company)s can sign for us.", company=entity.name)
-    valid = [row for row in rows if is_valid(row, today)]
-    if not valid:
-        return _("This authority to sign for %(company)s has ended or not begun.", company=entity.name)
-    if not any(covers(row, contract.value_amount, contract.currency) for row in valid):
-        return _("The value of this contract is above what this person may sign for.")
-    return ""
-
-
-def is_valid(signatory: Signatory, today: Any) -> bool:
-    return (
-        signatory.ended_at is None
-        and (signatory.valid_from is None or signatory.valid_from <= today)
-        and (signatory.valid_until is None or today <= signatory.valid_until)
-        and signatory.person.disabled_at is None
-    )
-
-
-def covers(signatory: Signatory, amount: Decimal, currency: str) -> bool:
-    """Amounts in another currency are compared as plain numbers."""
-    return signatory.limit_amount is None or amount <= signatory.limit_amount
+    reasons = [entities.why_not(row, contract.value_amount, contract.currency, today) for row in rows]
+    return "" if "" in reasons else reasons[-1]
 
 
 @contract_states.guard("signatories_recorded")
