@@ -27,6 +27,7 @@ from portal.services import (
     links,
     outside_factors,
     sessions,
+    viewings,
 )
 from portal.services.audit import Actor
 from portal.services.ceremonies import Place
@@ -148,6 +149,8 @@ def answer(place: Place, form: Form, now: datetime, *, problem: str = "", status
     at = ceremonies.state(place, now)
     if at == "totp" and request.args.get("by") == "text" and signing.totp(place, at, form, now)["may_text"]:
         at = "code"
+    if at == "read":
+        viewings.note(place.contract, place.document, by=actor(place), now=now)
     page = signing.TEMPLATES.get(at, "ceremony/closed.html")
     return show(page, status=status, problem=problem, **signing.screen(place, at, form, now))
 

@@ -11,7 +11,16 @@ from portal.models.contracts import Document
 from portal.models.parties import LegalEntity
 from portal.pages import signing
 from portal.pages.ceremony import actor, bp, find
-from portal.services import acts, ceremonies, demonstrations, documents, mine, outside_factors, second_factors
+from portal.services import (
+    acts,
+    ceremonies,
+    demonstrations,
+    documents,
+    mine,
+    outside_factors,
+    second_factors,
+    viewings,
+)
 from portal.services.ceremonies import Place
 
 DAY_S = 86_400
@@ -22,6 +31,7 @@ def picture(recipient_id: str, number: int) -> Response:
     """One page of the document, for whoever may read it now."""
     place = reader(recipient_id)
     found = documents.page(place.document, number)
+    viewings.note(place.contract, place.document, by=actor(place), now=utc_now(), page=number)
     if request.if_none_match.contains(found.storage_key):
         return Response(status=304)
     made = Response(documents.picture(found), mimetype="image/webp")
@@ -35,6 +45,7 @@ def document(recipient_id: str) -> Response:
     """The exact file that is signed, to keep."""
     place = reader(recipient_id)
     whole = Document.get_by_id(place.document.id)
+    viewings.note(place.contract, whole, by=actor(place), now=utc_now())
     return download(documents.read(whole), whole.file_name)
 
 

@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response
 
-from portal.pages.guards import person, requires
-from portal.services import contracts, documents
+from portal.clock import utc_now
+from portal.pages.guards import actor, person, requires
+from portal.services import contracts, documents, viewings
 
 bp = Blueprint("documents", __name__)
 
@@ -19,6 +20,7 @@ def page(reference: str, document_id: str) -> Response:
     """The PDF, shown by the browser without letting it do anything."""
     contract = contracts.get(reference, person())
     document = documents.get(contract, document_id)
+    viewings.note(contract, document, by=actor(), now=utc_now())
     return pdf_answer(documents.read(document), document.file_name)
 
 
@@ -26,7 +28,9 @@ def page(reference: str, document_id: str) -> Response:
 @requires("contract.read")
 def picture(reference: str, document_id: str, number: int) -> Response:
     contract = contracts.get(reference, person())
-    image = documents.page(documents.get(contract, document_id), number)
+    document = documents.get(contract, document_id)
+    image = documents.page(document, number)
+    viewings.note(contract, document, by=actor(), now=utc_now(), page=number)
     answer = make_response(documents.picture(image))
     answer.headers["Content-Type"] = "image/webp"
     answer.headers["Cache-Control"] = "private, max-age=3600"

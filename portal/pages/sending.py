@@ -30,6 +30,7 @@ from portal.services import (
     revisions,
     sealing,
     sendable,
+    viewings,
 )
 
 bp = Blueprint("sending", __name__, url_prefix="/contracts/<reference>")
@@ -200,14 +201,16 @@ def file(reference: str) -> Response:
     contract = contracts.get(reference, person())
     envelope = envelopes.latest(contract)
     document = envelope.document if envelope is not None and contract.state != "ready_to_sign" else None
-    return pdf(document or sendable.shown_document(contract))
+    return pdf(contract, document or sendable.shown_document(contract))
 
 
 @bp.get("/send/pages/<int:number>.webp")
 @requires("contract.read")
 def picture(reference: str, number: int) -> Response:
     contract = contracts.get(reference, person())
-    image = documents.page(sendable.shown_document(contract), number)
+    document = sendable.shown_document(contract)
+    image = documents.page(document, number)
+    viewings.note(contract, document, by=guards.actor(), now=utc_now(), page=number)
     answer = make_response(documents.picture(image))
     answer.headers["Content-Type"] = "image/webp"
     return answer
@@ -217,13 +220,15 @@ def picture(reference: str, number: int) -> Response:
 @requires("contract.read")
 def executed(reference: str) -> Response:
     """The finished, sealed file."""
-    envelope = newest(contracts.get(reference, person()))
+    contract = contracts.get(reference, person())
+    envelope = newest(contract)
     if envelope.executed is None:
         raise NotFound()
-    return pdf(envelope.executed)
+    return pdf(contract, envelope.executed)
 
 
-def pdf(document: Document) -> Response:
+def pdf(contract: Contract, document: Document) -> Response:
+    viewings.note(contract, document, by=guards.actor(), now=utc_now())
     answer = make_response(documents.read(document))
     answer.headers["Content-Type"] = "application/pdf"
     answer.headers["Content-Disposition"] = f'inline; filename="{document.file_name}"'

@@ -59,11 +59,11 @@ SEEDS: tuple[dict[str, Any], ...] = (
 def factors_for(contract: Contract, recipient: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The factors one person must pass besides the link, and a sentence for each reason.
 
-    `recipient` is an entry of the contract's list: its `side` and `role` count. Somebody who gets
-    a copy passes none.
+    `recipient` is an entry of the contract's list: its `side` and `role` count. Rules are for those
+    who act; of somebody who gets a copy only the floor for PHI asks anything.
     """
     if recipient.get("role") == "copy":
-        return [], []
+        return (["totp"], [phi_floor()]) if contract.has_phi else ([], [])
     facts = facts_of(contract)
     asked: set[str] = set()
     reasons: list[str] = []
@@ -73,8 +73,12 @@ def factors_for(contract: Contract, recipient: Mapping[str, Any]) -> tuple[list[
             reasons.append(reason_of(rule, facts))
     if contract.has_phi and "totp" not in asked:
         asked.add("totp")
-        reasons.append(_("It holds protected health information, where a text message alone is not enough."))
+        reasons.append(phi_floor())
     return simplest(asked), reasons
+
+
+def phi_floor() -> str:
+    return _("It holds protected health information, where a text message alone is not enough.")
 
 
 def simplest(asked: set[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from datetime import timedelta
 
@@ -638,3 +639,49 @@ def test_everybody_gets_the_finished_file_by_a_copy_link(app, cast, run_jobs, at
     assert copy.data == documents.read(executed)
     assert "attachment" in copy.headers["Content-Disposition"]
     assert AuditEvent.select().where(AuditEvent.act == "copy.downloaded").count() == 1
+
+
+def test_who_gets_a_copy_with_health_data_proves_who_they_are_first(app, cast, run_jobs, at_noon):
+    now = at_noon
+    people = [plain(), ours(cast), plain(key="lena", name="Lena Roy", role="copy", routing_order=1)]
+    envelope = signing.sent(cast, now, run_jobs, signing.ready(cast, now, people, has_phi=True))
+    for key in ("claire", "ana"):
+        signing.act(envelope, key, now)
+        run_jobs(now)
+    mail = Notice.get((Notice.kind == "completed") & (Notice.address == "lena@castellan.example"))
+    browser = app.test_client()
+
+    page = browser.post(re.search(r"/sign/\S+", notices.read(mail)[0])[0]).location
+    asked = browser.get(page)
+    assert "Decline" not in text_of(asked)
+    assert browser.get(page + "/copy").status_code == 404
+    browser.post(page + "/code")
+    browser.post(page + "/code/check", data={"code": newest_code(envelope)})
+    key = re.search(r'id="key">([A-Z2-7 ]+)<', browser.get(page).text)[1].replace(" ", "")
+    browser.post(page + "/totp/enrol/check", data={"code": pyotp.TOTP(key).at(now)})
+
+    assert browser.get(page + "/copy").mimetype == "application/pdf"
+
+
+def test_every_look_at_health_data_is_in_the_trail(client, sent):
+    envelope = sent(plain(), has_phi=True)
+    with_factors(envelope, "claire")
+    begin(client, envelope)
+    page = ceremony(envelope, "claire")
+
+    for path in (page, page + "/pages/1.webp", page + "/document.pdf"):
+        assert client.get(path).status_code == 200
+
+    rows = AuditEvent.select().where(AuditEvent.act == "document.viewed").order_by(AuditEvent.number)
+    bodies = [json.loads(row.body) for row in rows]
+    assert [body["facts"].get("page") for body in bodies] == [None, 1, None]
+    assert {body["by"]["id"] for body in bodies} == {recipient(envelope, "claire").id}
+
+
+def test_a_look_at_any_other_contract_writes_nothing(client, sent):
+    envelope = sent(plain())
+    begin(client, envelope)
+
+    client.get(ceremony(envelope, "claire"))
+
+    assert not AuditEvent.select().where(AuditEvent.act == "document.viewed").exists()

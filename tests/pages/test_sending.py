@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from portal.clock import utc_now
-from portal.models.contracts import Contract
+from portal.models.audit import AuditEvent
+from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope, LinkToken, Recipient
 from portal.models.notices import Notice
 from portal.models.people import Session
@@ -55,6 +56,18 @@ def stepped_up(now):
 
 
 # --- Before -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_phi", [True, False])
+def test_our_side_is_in_the_trail_with_each_look_at_health_data(ana, cast, has_phi):
+    contract = ready(cast, utc_now(), has_phi=has_phi)
+    document = Document.get(Document.kind == "shown")
+
+    for tail in ("send/document.pdf", f"documents/{document.id}"):
+        assert ana.get(path(contract, tail)).mimetype == "application/pdf"
+
+    seen = AuditEvent.select().where(AuditEvent.act == "document.viewed").count()
+    assert seen == (2 if has_phi else 0)
 
 
 def test_the_last_look_shows_each_person_their_proof_and_the_exact_pdf(ana, cast):

@@ -71,10 +71,11 @@ def test_all_conditions_of_a_rule_must_hold(cast, now):
     assert factors(ready(cast, now, flags=["high_risk"])) == ["sms"]
 
 
-def test_a_copy_proves_nothing(cast, now):
+def test_a_copy_asks_for_proof_only_where_it_holds_health_data(cast, now):
     policies.seed(now)
 
-    assert factors(ready(cast, now, has_phi=True), role="copy") == []
+    assert factors(ready(cast, now, value_amount=Decimal(600_000)), role="copy") == []
+    assert factors(ready(cast, now, has_phi=True), role="copy") == ["totp"]
 
 
 def test_health_data_asks_for_an_app_even_without_rules(cast, now):
