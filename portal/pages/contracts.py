@@ -14,7 +14,7 @@ from portal.models.contracts import Contract
 from portal.models.envelopes import Recipient
 from portal.models.parties import Counterparty
 from portal.models.people import Person
-from portal.pages import sending
+from portal.pages import factor_requests, sending
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
@@ -151,6 +151,7 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         may_reassign=is_author or permissions.allows(me, "contract.reassign"),
         may_create=permissions.allows(me, "contract.create"),
         may_read_trail=permissions.allows(me, "audit.read"),
+        requests=factor_requests.asked_of_us(contract),
         owners=owner_options()[1:],
         people=people_of(contract),
         people_note=people_note(contract),
@@ -191,7 +192,7 @@ def people_of(contract: Contract) -> list[dict[str, Any]]:
     envelope = envelopes.latest(contract)
     if envelope is None or contract.state in recipients.CHANGEABLE:
         return [before_sending(each) for each in recipients.listed(contract)]
-    return [since_sending(each) for each in envelopes.recipients_of(envelope)]
+    return [since_sending(each, contract) for each in envelopes.recipients_of(envelope)]
 
 
 def before_sending(entry: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +207,7 @@ def before_sending(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def since_sending(row: Recipient) -> dict[str, Any]:
+def since_sending(row: Recipient, contract: Contract) -> dict[str, Any]:
     word, tone = sending.WORDS[row.status]
     factors = words.listed(str(policies.FACTORS[factor]) for factor in row.factors)
     checked = _("Checked by: %(factors)s.", factors=factors) if factors else ""
@@ -219,6 +220,8 @@ def since_sending(row: Recipient) -> dict[str, Any]:
         "tone": tone,
         "at": row.acted_at or row.opened_at or row.asked_at,
         "reason": sending.PROBLEMS.get(row.problem, ""),
+        "url": factor_requests.identity_url(contract, row) if contract.state == "signing" else "",
+        "label": _("Identity"),
     }
 
 

@@ -1,14 +1,17 @@
-"""What our side does for a signer's proof: a new phone, a one-time code, a request answered."""
+"""What our side does for a signer: a new phone, a one-time code, a request answered."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
 from portal.clock import utc_now
 from portal.errors import Invalid, NotAllowed
 from portal.i18n import gettext as _
+from portal.i18n import lazy
 from portal.models.contracts import Contract
-from portal.models.envelopes import Recipient
+from portal.models.envelopes import Recipient, Task
 from portal.pages import guards
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
@@ -17,6 +20,50 @@ from portal.services import contracts, outside_factors, permissions, tasks
 
 bp = Blueprint("factor_requests", __name__)
 BASE = "/contracts/<reference>/recipients/<recipient_id>"
+IDENTITY = "factor_requests.page"
+# Where each request is answered, besides by mail or telephone, and what that asks for.
+ANSWERED_AT = {
+    "wrong_number": ("sending.correction", "contract.send", lazy("Correct the number")),
+    "not_for_me": ("sending.correction", "contract.send", lazy("Correct the person")),
+    "new_phone": (IDENTITY, "factor.reset", lazy("End the old app")),
+    "other_way": (IDENTITY, "factor.reset", lazy("Make a one-time code")),
+}
+
+
+def may_answer(contract: Contract) -> bool:
+    """Whether the signers of the contract are this person's to answer: its owner's, or an administrator's."""
+    me = person()
+    return contracts.is_author(contract, me) or permissions.allows(me, "contract.reassign")
+
+
+def identity_url(contract: Contract, recipient: Recipient) -> str:
+    """The page of how an outside signer proves who they are; "" where there is nothing to do there."""
+    is_outside = recipient.role == "signer" and recipient.person_id is None
+    if not is_outside or not may_answer(contract) or not permissions.allows(person(), "factor.reset"):
+        return ""
+    return url_for(IDENTITY, reference=contract.reference, recipient_id=recipient.id)
+
+
+def asked_of_us(contract: Contract) -> list[dict[str, Any]]:
+    """What signers of this contract asked for and nobody has answered, the most urgent first."""
+    return [asked(contract, task) for task in tasks.open_for(contract)]
+
+
+def asked(contract: Contract, task: Task) -> dict[str, Any]:
+    kind, recipient = tasks.KINDS[task.kind], task.recipient
+    endpoint, permission, label = ANSWERED_AT.get(task.kind, ("", "", ""))
+    may_go = endpoint and may_answer(contract) and permissions.allows(person(), permission)
+    at = {"reference": contract.reference, "recipient_id": recipient.id}
+    return {
+        "id": task.id,
+        "says": f"{recipient.name} {kind.says}",
+        "words": task.text,
+        "to_do": kind.to_do,
+        "email": recipient.email,
+        "due_at": task.due_at,
+        "url": url_for(endpoint, **at) if may_go else "",
+        "label": label,
+    }
 
 
 def found(reference: str, recipient_id: str) -> tuple[Contract, Recipient]:
@@ -26,9 +73,8 @@ def found(reference: str, recipient_id: str) -> tuple[Contract, Recipient]:
 
 def answerable(reference: str) -> Contract:
     """The contract, for who answers its signers: its owner, or an administrator. Raises NotAllowed."""
-    me = person()
-    contract = contracts.get(reference, me)
-    if not contracts.is_author(contract, me) and not permissions.allows(me, "contract.reassign"):
+    contract = contracts.get(reference, person())
+    if not may_answer(contract):
         raise NotAllowed(_("Only its owner may change this contract: %(name)s.", name=contract.owner.name))
     return contract
 
@@ -44,7 +90,10 @@ def screen(
         form=form,
         code=code,
         has_app=outside_factors.newest(*outside_factors.owner_of(contract, recipient)) is not None,
-        tasks=[task for task in tasks.open_for(contract) if task.recipient.id == recipient.id],
+        requests=[
+            asked(contract, task) for task in tasks.open_for(contract) if task.recipient.id == recipient.id
+        ],
+        may_tick=contracts.is_author(contract, person()),
         back=f"/contracts/{contract.reference}",
     )
 

@@ -21,9 +21,9 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.i18n import gettext as _
 from portal.models.base import ALPHABET, lock_row, transaction
 from portal.models.contracts import Contract
-from portal.models.envelopes import EnrolmentCode, Envelope, OutsideFactor, Recipient, Right, Task
+from portal.models.envelopes import EnrolmentCode, Envelope, OutsideFactor, Recipient, Right
 from portal.models.people import Person
-from portal.services import audit, installation, limits, notices, second_factors
+from portal.services import audit, installation, limits, notices, second_factors, tasks
 from portal.services.audit import Actor
 from portal.services.second_factors import totp_step
 
@@ -265,6 +265,7 @@ def hand_over(contract: Contract, recipient_id: str, *, by: Actor, now: datetime
             recipient=recipient, code_sha256=handed_digest(recipient, code), created_by=by.id,
             created_at=now, expires_at=now + HANDED_LIFE, tries=0,
         ).execute()  # fmt: skip
+        tasks.settle(recipient, ["other_way"], by=by, now=now)
         note("enrolment_code.made", contract, recipient, by, now)
     return f"{code[:5]}-{code[5:]}"
 
@@ -318,9 +319,7 @@ def replace(contract: Contract, recipient_id: str, *, reason: str, by: Actor, no
         if not end_all(party, email, now):
             raise Conflict(_("There is no authenticator app to replace."))
         Right.delete().where(Right.recipient == recipient).execute()
-        Task.update(done_at=now).where(
-            (Task.recipient == recipient) & (Task.kind == "new_phone") & Task.done_at.is_null()
-        ).execute()
+        tasks.settle(recipient, ["new_phone"], by=by, now=now)
         audit.append(
             "app.replaced", ("recipient", recipient.id), chain=contract.id, by=by, now=now,
             personal={"reason": reason.strip()},

@@ -30,6 +30,7 @@ from portal.services import (
     routing,
     sendable,
     signing_mails,
+    tasks,
 )
 from portal.services.audit import Actor
 
@@ -349,6 +350,8 @@ def correct(recipient: Recipient, *, name: str, email: str, phone: str, by: Acto
             Recipient.id == recipient.id
         ).execute()
         forget_proofs(recipient, "email" in changed, now)
+        answered = {"phone": "wrong_number", "name": "not_for_me", "email": "not_for_me"}
+        tasks.settle(recipient, {answered[field] for field in changed}, by=by, now=now)
         audit.append(
             "recipient.corrected", ("recipient", recipient.id), chain=envelope.contract.id, by=by, now=now,
             facts={"envelope": envelope.id, "key": recipient.key, "changed": changed},

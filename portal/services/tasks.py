@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from portal.errors import NotFound
 from portal.i18n import lazy
@@ -12,15 +15,48 @@ from portal.models.envelopes import Recipient, Task
 from portal.services import audit, notices
 from portal.services.audit import Actor
 
-# kind -> what our side reads, and how long it has
+
+@dataclass(frozen=True)
+class Kind:
+    """What the recipient wants, what our side does about it, and within how many days."""
+
+    says: Any
+    to_do: Any
+    days: int
+
+
 KINDS = {
-    "paper": (lazy("wants the contract on paper"), timedelta(days=5)),
-    "wrong_number": (lazy("says the telephone number is not theirs"), timedelta(days=1)),
-    "not_for_me": (lazy("says the contract is not for them"), timedelta(days=1)),
-    "new_phone": (lazy("has a new phone and asks for a new authenticator app"), timedelta(days=1)),
-    "other_way": (lazy("cannot receive text messages and asks for a one-time code"), timedelta(days=1)),
-    "consent_withdrawn": (lazy("took back the consent to electronic records: send paper"), timedelta(days=5)),
-    "question": (lazy("asks a question"), timedelta(days=2)),
+    "paper": Kind(
+        lazy("wants the contract on paper"),
+        lazy("Print the PDF and post it. Withdraw the signing request if they sign on paper instead."),
+        5,
+    ),
+    "wrong_number": Kind(
+        lazy("says the telephone number is not theirs"),
+        lazy("Ask them for their number by another way, then correct it. Codes go to it a day later."),
+        1,
+    ),
+    "not_for_me": Kind(
+        lazy("says the contract is not for them"),
+        lazy("Find out who signs instead, then correct the name and the address."),
+        1,
+    ),
+    "new_phone": Kind(
+        lazy("has a new phone and asks for a new authenticator app"),
+        lazy("Make sure that it is them, by telephone or in person, then end the old app."),
+        1,
+    ),
+    "other_way": Kind(
+        lazy("cannot receive text messages and asks for a one-time code"),
+        lazy("Make sure that it is them, by telephone or in person, then tell them a one-time code."),
+        1,
+    ),
+    "consent_withdrawn": Kind(
+        lazy("took back the consent to electronic records: send paper"),
+        lazy("Print the PDF and post it. Withdraw the signing request if they sign on paper instead."),
+        5,
+    ),
+    "question": Kind(lazy("asks a question"), lazy("Answer by mail or telephone."), 2),
 }
 
 
@@ -39,7 +75,7 @@ def add(kind: str, contract: Contract, recipient: Recipient, *, now: datetime, t
         kind=kind,
         text=text,
         created_at=now,
-        due_at=now + KINDS[kind][1],
+        due_at=now + timedelta(days=KINDS[kind].days),
     )
     tell_sender(task, contract, recipient, now)
     return task
@@ -58,7 +94,7 @@ def tell_sender(task: Task, contract: Contract, recipient: Recipient, now: datet
         person_id=sender.id,
         context={
             "signer": recipient.name,
-            "what": KINDS[task.kind][0],
+            "what": KINDS[task.kind].says,
             "message": task.text,
             "due_at": task.due_at,
             "link": notices.url(f"/contracts/{contract.reference}"),
@@ -82,7 +118,18 @@ def finish(contract: Contract, task_id: str, *, by: Actor, now: datetime) -> Non
         task = Task.get_or_none((Task.id == task_id) & (Task.contract == contract))
         if task is None:
             raise NotFound()
-        if Task.update(done_at=now).where((Task.id == task_id) & Task.done_at.is_null()).execute():
-            audit.append(
-                "task.done", ("task", task_id), chain=contract.id, by=by, now=now, facts={"kind": task.kind}
-            )
+        close(task, by, now)
+
+
+def settle(recipient: Recipient, kinds: Iterable[str], *, by: Actor, now: datetime) -> None:
+    """Tick off what was asked once it has been done. Call inside the transaction that does it."""
+    asked = (Task.recipient == recipient) & Task.kind.in_(list(kinds)) & Task.done_at.is_null()
+    for task in Task.select().where(asked):
+        close(task, by, now)
+
+
+def close(task: Task, by: Actor, now: datetime) -> None:
+    if Task.update(done_at=now).where((Task.id == task.id) & Task.done_at.is_null()).execute():
+        audit.append(
+            "task.done", ("task", task.id), chain=task.contract.id, by=by, now=now, facts={"kind": task.kind}
+        )

@@ -9,12 +9,14 @@ import pytest
 
 from portal.clock import utc_now
 from portal.models.audit import AuditEvent
+from portal.models.contracts import Revision
 from portal.models.envelopes import EnrolmentCode, OutsideFactor, Task
 from portal.models.people import Session
-from portal.services import outside_factors, tasks
+from portal.services import outside_factors, recipients, tasks
 from tests.cast import sign_in
 from tests.services import signing
 from tests.services.signing import recipient
+from tests.sla import samples
 
 
 @pytest.fixture
@@ -33,6 +35,10 @@ def with_app(envelope):
         counterparty_id=party, email=email, secret=outside_factors.sealed_for(party, email, "A" * 32),
         enrolled_at=utc_now(), proof="mail_and_sms", active_from=utc_now(), created_at=utc_now(),
     )  # fmt: skip
+
+
+def with_terms(envelope):
+    Revision.update(terms=samples.premium()).where(Revision.contract == envelope.contract).execute()
 
 
 def step_up(now):
@@ -109,3 +115,52 @@ def test_the_same_question_is_one_task_and_has_a_due_time(cast, envelope):
 
     assert Task.select().count() == 1
     assert Task.get().due_at == now + timedelta(days=5)
+
+
+def test_the_contract_page_says_what_is_asked_and_where_to_answer(client, cast, envelope, base):
+    now, page = utc_now(), f"/contracts/{envelope.contract.reference}"
+    who = recipient(envelope, "claire")
+    with_terms(envelope)
+    tasks.add("wrong_number", envelope.contract, who, now=now)
+    asked = tasks.add("question", envelope.contract, who, now=now, text="When does it <b>start</b>?")
+
+    sign_in(client, cast.ana, now)
+    shown = client.get(page).get_data(as_text=True)
+    assert f"{who.name} says the telephone number is not theirs" in shown
+    assert "Ask them for their number by another way" in shown
+    assert f"/recipients/{who.id}/correction" in shown
+    assert "When does it &lt;b&gt;start&lt;/b&gt;?" in shown
+    assert f"{base}/identity" in shown
+
+    assert client.post(f"{page}/requests/{asked.id}/done").status_code == 303
+    assert "start" not in client.get(page).get_data(as_text=True)
+
+
+@pytest.mark.parametrize(("who", "links", "ticks"), [("ben", False, False), ("ada", True, False)])
+def test_others_read_what_is_asked_and_get_only_what_is_theirs(
+    client, cast, envelope, base, who, links, ticks
+):
+    task = tasks.add("new_phone", envelope.contract, recipient(envelope, "claire"), now=utc_now())
+    with_terms(envelope)
+    sign_in(client, getattr(cast, who), utc_now())
+
+    shown = client.get(f"/contracts/{envelope.contract.reference}").get_data(as_text=True)
+
+    assert "has a new phone" in shown
+    assert (f"{base}/identity" in shown) is links
+    assert (f"/requests/{task.id}/done" in shown) is ticks
+
+
+def test_what_is_done_ticks_off_what_was_asked(cast, envelope):
+    now, who = utc_now(), recipient(envelope, "claire")
+    with_app(envelope)
+    for kind in ("new_phone", "other_way", "wrong_number", "paper"):
+        tasks.add(kind, envelope.contract, who, now=now)
+    by = signing.actor(cast.ana)
+
+    outside_factors.replace(envelope.contract, who.id, reason="Telephoned her", by=by, now=now)
+    outside_factors.hand_over(envelope.contract, who.id, by=by, now=now)
+    recipients.correct(who, name=who.name, email=who.email, phone="+33698765412", by=by, now=now)
+
+    assert [task.kind for task in tasks.open_for(envelope.contract)] == ["paper"]
+    assert AuditEvent.select().where(AuditEvent.act == "task.done").count() == 3
