@@ -508,7 +508,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
                 Field("role", lazy("Who is told"), "text"),
                 Field("contact", lazy("How to reach them"), "line", optional=True),
                 Field("response", lazy("Answers within"), "target"),
-                Field("urgent", lazy("Urgent"), "flag"),
+                Field("urgent", lazy("At any hour, day and night"), "flag"),
             ),
             step,
             keeps_key=False,

@@ -85,7 +85,8 @@ def duration(terms: Terms) -> list[str]:
     if first and last:
         lines.append(_("From %(first)s to %(last)s.", first=format_date(first), last=format_date(last)))
     renewal = renewal_line(terms)
-    return lines + ([renewal] if renewal else []) + notice_lines(terms)
+    zone = [_("Dates are those of %(zone)s.", zone=terms["tz"])] if lines and terms["tz"] else []
+    return lines + ([renewal] if renewal else []) + notice_lines(terms) + zone
 
 
 def renewal_line(terms: Terms) -> str:

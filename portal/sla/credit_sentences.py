@@ -80,14 +80,14 @@ def credits(terms: Terms) -> list[str]:
     lines = _graded(terms) + _other(terms)
     if not lines:
         return [_("No service credits.")]
-    return lines + caps(terms) + settlement(terms)
+    return [*lines, partial(terms), *caps(terms), *settlement(terms)]
 
 
 def beside_tables(terms: Terms) -> list[str]:
     """As `credits`, without what the tables of schedule D say."""
     if not _graded(terms) and not _other(terms):
         return [_("No service credits.")]
-    return _other(terms) + caps(terms) + settlement(terms)
+    return [*_other(terms), partial(terms), *caps(terms), *settlement(terms)]
 
 
 def _graded(terms: Terms) -> list[str]:
@@ -138,6 +138,13 @@ def _missed(row: BreachCredit) -> str:
     given = {"response": row["response"], "resolution": row["resolution"], "update": row["update"]}
     parts = [f"{words.clock(name)} {words.percent(credit)}" for name, credit in given.items() if credit]
     return _("Each miss of %(severity)s: %(credits)s.", severity=row["key"], credits=", ".join(parts))
+
+
+def partial(terms: Terms) -> str:
+    """Which fee credits are a share of, where a period begins or ends with the contract."""
+    if terms["credits"]["prorate"]:
+        return _("For a part of a period, its fee counts by the days.")
+    return _("A part of a period counts with the fee of the whole period.")
 
 
 def caps(terms: Terms) -> list[str]:

@@ -198,8 +198,10 @@ def escalation(terms: Terms) -> list[str]:
 
 
 def when(step: EscalationStep) -> str:
-    """`S1, S2 at 75% of the resolution time`."""
+    """`S1, S2, at 75% of the resolution time, at any hour`."""
     moment = _moment(step["after"])
+    if step["urgent"]:
+        moment = _("%(moment)s, at any hour", moment=moment)
     if not step["severities"]:
         return moment
     return _("%(severities)s, %(moment)s", severities=", ".join(step["severities"]), moment=moment)
