@@ -119,7 +119,7 @@ def drafts_of(person: Person) -> list[Row]:
     }
     return [
         Row(
-            title=f"{party_name(contract)}: {words[contract.state][0]}",
+            title=_("%(party)s: %(what)s", party=party_name(contract), what=words[contract.state][0]),
             reference=contract.reference,
             about=contract.title,
             path=f"/contracts/{contract.reference}",
@@ -237,7 +237,7 @@ def problems(person: Person) -> list[Row]:
     )
     return [
         Row(
-            title=f"{party_name(r.envelope.contract)}: {r.name}",
+            title=_("%(party)s: %(what)s", party=party_name(r.envelope.contract), what=r.name),
             reference=r.envelope.contract.reference,
             about=words.get(r.problem, r.problem),
             path=f"/contracts/{r.envelope.contract.reference}",
