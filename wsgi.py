@@ -1,7 +1,11 @@
 """The portal as a WSGI application, built from the environment; any WSGI server can run it."""
 
-from portal import lifeline, settings
-from portal.app import create_app
+from portal import drivers, lifeline, settings
 
 lifeline.end_with_parent()
-app = create_app(settings.read())
+chosen = settings.read()
+drivers.leave_out_unused(chosen)
+
+from portal.app import create_app  # noqa: E402 (only now: it loads the database drivers that are left)
+
+app = create_app(chosen)

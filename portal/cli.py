@@ -16,6 +16,7 @@ from typing import Any
 
 from portal import __version__
 from portal.clock import utc_now
+from portal.drivers import leave_out_unused
 from portal.errors import PortalError
 from portal.settings import BadSettings, Settings, describe, read
 
@@ -118,9 +119,10 @@ def say(arguments: argparse.Namespace, answer: dict[str, Any], text: str) -> Non
 
 
 def do_serve(arguments: argparse.Namespace) -> int:
+    settings = read(create_keys=True)
+    leave_out_unused(settings)
     from portal import serving
 
-    settings = read(create_keys=True)
     number = serving.port_of(settings, arguments.port)
 
     def prepared() -> None:
@@ -143,9 +145,10 @@ def do_demo(arguments: argparse.Namespace) -> int:
 
 
 def serve_sample(arguments: argparse.Namespace) -> int:
+    settings = read(create_keys=True)
+    leave_out_unused(settings)
     from portal import sample, serving
 
-    settings = read(create_keys=True)
     number = serving.port_of(settings, arguments.port)
     sample.found(settings, now=utc_now())
 
@@ -158,9 +161,11 @@ def serve_sample(arguments: argparse.Namespace) -> int:
 
 
 def do_work(arguments: argparse.Namespace) -> int:
+    settings = read()
+    leave_out_unused(settings)
     from portal import worker
 
-    worker.start(read(), parent_pid=arguments.parent)
+    worker.start(settings, parent_pid=arguments.parent)
     return 0
 
 
