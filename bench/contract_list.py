@@ -10,7 +10,7 @@ from bench.table import Row, show
 def measure(small: bool) -> list[Row]:
     contracts, count, rounds = (200, 5, 1) if small else (100_000, 50, 3)
     with (
-        stage.prepared(signing=False, contracts=contracts) as held,
+        stage.prepared(signers=0, contracts=contracts) as held,
         stage.running(held) as portal,
         stage.hello() as floor,
     ):

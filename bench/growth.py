@@ -29,8 +29,8 @@ def measure(small: bool) -> list[Row]:
     databases = os.environ.get("COUNTERSIGN_BENCH_DATABASE", " ").split(" ")
     rows = []
     with (
-        stage.prepared(signing=False, contracts=few, database_url=databases[0]) as small_stage,
-        stage.prepared(signing=False, contracts=many, database_url=databases[1]) as large_stage,
+        stage.prepared(signers=0, contracts=few, database_url=databases[0]) as small_stage,
+        stage.prepared(signers=0, contracts=many, database_url=databases[1]) as large_stage,
         stage.running(small_stage) as small_portal,
         stage.running(large_stage) as large_portal,
     ):

@@ -11,7 +11,7 @@ from bench.table import Row, show
 def measure(small: bool) -> list[Row]:
     counts = []
     with stage.prepared() as held, stage.running(held) as portal:
-        visit = stage.signing_page(portal, held)
+        visit = stage.signing_page(portal, held.tokens[0])
         for _load in range(1 if small else 3):
             with browser.watched(portal) as (address, asked):
                 browser.load(address, visit)

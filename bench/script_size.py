@@ -15,8 +15,8 @@ SCRIPT = re.compile(r'<script[^>]*\ssrc="([^"]+)"')
 
 def measure(small: bool) -> list[Row]:
     with stage.prepared() as held, stage.running(held) as portal:
-        invitation = stage.Visit(f"/sign/{held.token}", "")
-        pages = [fetch(portal, invitation), fetch(portal, stage.signing_page(portal, held))]
+        invitation = stage.Visit(f"/sign/{held.tokens[0]}", "")
+        pages = [fetch(portal, invitation), fetch(portal, stage.signing_page(portal, held.tokens[0]))]
         names = {urljoin("/sign/", name) for page in pages for name in SCRIPT.findall(page.decode())}
         sizes = [len(gzip.compress(fetch(portal, stage.Visit(name, "")), 6)) for name in sorted(names)]
     if any(b"<script>" in page or b"javascript:" in page for page in pages):

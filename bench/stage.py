@@ -27,17 +27,17 @@ from portal.settings import ROOT, Settings
 
 PAGES = 10
 START_PATIENCE_S = 40
+SEAL_PATIENCE_S = 30
 
 
 @dataclass
 class Stage:
-    """A prepared data folder. `token` opens the signing link, `staff` is a signed-in owner's cookie."""
+    """A prepared data folder. `tokens` open signing links, `staff` is a signed-in owner's cookie."""
 
     folder: Path
     settings: Settings
-    token: str = ""
     staff: str = ""
-    pages: int = 0
+    tokens: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -56,14 +56,14 @@ class Portal:
 
 
 @contextlib.contextmanager
-def prepared(*, database_url: str = "", signing: bool = True, contracts: int = 0) -> Iterator[Stage]:
-    """An installation with tables, keys and people, unless told otherwise one contract to sign, and as
-    many others as asked for."""
+def prepared(*, database_url: str = "", signers: int = 1, contracts: int = 0) -> Iterator[Stage]:
+    """An installation with tables, keys and people, some ten-page contracts that wait for one signer
+    each, and as many others as asked for."""
     from portal.models import base
 
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as name:
         stage = Stage(Path(name), read_settings(Path(name), database_url))
-        fill(stage, signing, contracts)
+        fill(stage, signers, contracts)
         base.disconnect()
         yield stage
 
@@ -75,7 +75,7 @@ def read_settings(folder: Path, database_url: str) -> Settings:
     return portal_settings.read(given, create_keys=True)
 
 
-def fill(stage: Stage, signing: bool, contracts: int) -> None:
+def fill(stage: Stage, signers: int, contracts: int) -> None:
     from bench import volume
     from portal import serving
     from portal.services import handlers, links, sessions
@@ -89,9 +89,8 @@ def fill(stage: Stage, signing: bool, contracts: int) -> None:
     handlers.load()
     cast = assemble(now)
     stage.staff = sessions.open_for(cast.ana, stage="full", now=now)
-    if signing:
-        who = asked_to_sign(cast, now)
-        stage.token, stage.pages = links.issue(who, now=now), who.envelope.document.pages
+    for _signer in range(signers):
+        stage.tokens.append(links.issue(asked_to_sign(cast, now), now=now))
     if contracts:
         volume.load(cast, contracts, now)
 
@@ -211,25 +210,51 @@ class Visit:
     cookie: str
 
 
-def signing_page(portal: Portal, stage: Stage) -> Visit:
+def signing_page(portal: Portal, token: str) -> Visit:
     """Open the mailed link as a browser does, agree, and be where the pages are read."""
-    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=20)
-    connection.request("GET", f"/sign/{stage.token}")
-    answer = connection.getresponse()
-    page, cookies = answer.read().decode(), cookies_of(answer)
-    form = {"csrf_token": hidden(page, "csrf_token"), "consent": "yes", "language": "en"}
-    headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
-    connection.request("POST", f"/sign/{stage.token}", urlencode(form), headers)
-    answer = connection.getresponse()
-    answer.read()
-    path = answer.headers["Location"] or ""
-    visit = Visit(path, "; ".join(filter(None, (cookies, cookies_of(answer)))))
-    connection.request("GET", path, headers={"Cookie": visit.cookie})
-    answer = connection.getresponse()
-    if answer.status != 200 or 'id="page-1"' not in answer.read().decode():
-        raise SystemExit(f"the signer is not where the pages are read: {answer.status} at {path}")
-    connection.close()
+    invitation = ask(portal, Visit(f"/sign/{token}", ""))
+    form = {"csrf_token": hidden(invitation.text, "csrf_token"), "consent": "yes", "language": "en"}
+    agreed = ask(portal, Visit(f"/sign/{token}", invitation.cookie), form)
+    visit = Visit(agreed.location, "; ".join(filter(None, (invitation.cookie, agreed.cookie))))
+    if 'id="page-1"' not in ask(portal, visit).text:
+        raise SystemExit(f"the signer at {visit.path} is not where the pages are read")
     return visit
+
+
+def sign(portal: Portal, visit: Visit) -> None:
+    """Type a name, check, confirm, and wait for the sealed copy."""
+    page = ask(portal, visit)
+    form = {"csrf_token": hidden(page.text, "csrf_token"), "language": "en"}
+    typed = {"name": "Claire Aubert", "title": "IT Director", "bind": "yes", "read": "yes"}
+    ask(portal, Visit(f"{visit.path}/signature", visit.cookie), form | typed)
+    checked = {"document_sha256": hidden(ask(portal, visit).text, "document_sha256")}
+    ask(portal, Visit(f"{visit.path}/confirm", visit.cookie), form | checked)
+    ends = time.monotonic() + SEAL_PATIENCE_S
+    while ask(portal, Visit(f"{visit.path}/copy", visit.cookie)).status != 200:
+        if time.monotonic() > ends:
+            raise SystemExit("no sealed copy came")
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: the text of a page, where it leads, the cookies it set."""
+
+    status: int
+    text: str
+    location: str
+    cookie: str
+
+
+def ask(portal: Portal, visit: Visit, form: dict[str, str] | None = None) -> Answer:
+    """One request on a connection of its own; a form makes it a POST."""
+    headers = {"Cookie": visit.cookie, "Content-Type": "application/x-www-form-urlencoded"}
+    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=30)
+    connection.request("POST" if form else "GET", visit.path, urlencode(form) if form else None, headers)
+    answer = connection.getresponse()
+    text = answer.read().decode(errors="replace")
+    connection.close()
+    return Answer(answer.status, text, answer.headers["Location"] or "", cookies_of(answer))
 
 
 def cookies_of(answer: http.client.HTTPResponse) -> str:

@@ -10,7 +10,7 @@ from bench.table import Row, show
 
 def measure(small: bool) -> list[Row]:
     times = []
-    with stage.prepared(signing=False) as held:
+    with stage.prepared(signers=0) as held:
         for _start in range(1 if small else 7):
             machine.wait_for_quiet(0 if small else machine.PATIENCE_S)
             began = time.perf_counter()
