@@ -14,6 +14,11 @@ def sign_in(walker: Walker, name: str) -> None:
     """One press on the sign-in page; then the language of the walk."""
     walker.open("/sign-in")
     walker.act(walker.page.get_by_role("button", name=re.compile(name)).click)
+    speak(walker)
+
+
+def speak(walker: Walker) -> None:
+    """Choose the language of the walk in the page's footer, where it is another."""
     if walker.page.locator("html").get_attribute("lang") != walker.language:
         walker.act(walker.page.locator(f"button[name=language][value={walker.language}]").click)
     walker.check()
@@ -44,14 +49,27 @@ def give_phone(walker: Walker, reference: str, name: str, phone: str) -> None:
     walker.press("Save")
 
 
-def add_signer(walker: Walker, reference: str, *, company: str, name: str, email: str, phone: str) -> None:
+def add_signer(
+    walker: Walker,
+    reference: str,
+    *,
+    company: str,
+    name: str,
+    email: str,
+    phone: str = "",
+    order: str = "3",
+    is_consumer: bool = False,
+) -> None:
     walker.open(f"/contracts/{reference}/recipients")
-    walker.unfold("Somebody else of %(name)s", name=company)
+    walker.unfold("Somebody else of %(company)s", company=company)
     walker.fill("Name", name)
     walker.fill("Mail address", email)
     walker.fill("Job title", "CFO")
-    walker.fill("Mobile number", phone)
-    walker.fill("Place in the order", "3")
+    if phone:
+        walker.fill("Mobile number", phone)
+    walker.fill("Place in the order", order)
+    if is_consumer:
+        walker.field("Signs as a private person (a consumer)").check()
     walker.press("Add to the list")
 
 
@@ -92,6 +110,7 @@ def link_to(walker: Walker, email: str, reference: str, kind: str = "sign") -> s
 def begin(walker: Walker, link: str, *, code: bool) -> None:
     """The first screen: who asks and what; consent; on."""
     walker.open(link)
+    speak(walker)
     walker.tick("I agree to receive and sign these records electronically")
     walker.press("Continue and send the code" if code else "Continue")
 
@@ -122,6 +141,14 @@ def app_code(key: str) -> str:
     if time.time() % 30 > 27:
         time.sleep(30 - time.time() % 30)
     return str(pyotp.TOTP(key.replace(" ", "")).now())
+
+
+def own_code(walker: Walker, email: str) -> str:
+    """What the authenticator of one of our people shows now, as the mailbox tells it."""
+    rows = re.findall(
+        r"<dt>(.*?)</dt><dd><code>(\d{6})", walker.context.request.get(walker.base + "/mailbox").text()
+    )
+    return next(code for whose, code in rows if email in whose)
 
 
 def wait_for_seal(walker: Walker, reference: str) -> Any:
