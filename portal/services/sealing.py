@@ -181,7 +181,9 @@ def seal_sentences(facts: evidence.Facts, organisation: str, timestamped: bool) 
     with use(facts.language, facts.zone):
         said = [_("Sealed by %(company)s as a company; people signed as listed below.", company=organisation)]
         if timestamped:
-            said.append(_("The time of the seal is confirmed by an outside timestamp authority."))
+            said.append(
+                _("An outside timestamp authority confirms the time of the seal, at once or once it answers.")
+            )
         return said
 
 
