@@ -14,6 +14,7 @@ from portal.pages.drafts import (
     draft_url,
     editable,
     holidays_into,
+    is_fixed,
     one_more_row,
     save_section,
     store_languages,
@@ -22,7 +23,7 @@ from portal.pages.drafts import (
 from portal.pages.forms import Form
 from portal.pages.guards import requires
 from portal.pages.respond import leave, show
-from portal.pages.section_fields import SECTIONS, STEPS
+from portal.pages.section_fields import SECTIONS
 from portal.services import drafts, revisions
 
 bp = Blueprint("draft_steps", __name__)
@@ -31,6 +32,8 @@ bp = Blueprint("draft_steps", __name__)
 @bp.get("/contracts/<reference>/draft/<step>")
 @requires("contract.edit")
 def page(reference: str, step: str) -> Response:
+    if is_fixed(reference):
+        return leave(url_for("contracts.page", reference=reference))
     contract = editable(reference)
     return step_page(contract, step)
 
@@ -38,10 +41,11 @@ def page(reference: str, step: str) -> Response:
 def step_page(
     contract: Contract, step: str, form: Form | None = None, status: int = 200, **more: Any
 ) -> Response:
-    if step not in STEPS:
+    steps = draft_view.steps(contract)
+    if step not in steps:
         raise NotFound
     revision = revisions.current(contract)
-    title, inside = STEPS[step]
+    title, inside = steps[step]
     faults = revisions.faults(contract, revision, current())
     if form is None:
         form = Form(None, **step_values(contract, revision, inside))
@@ -54,12 +58,13 @@ def step_page(
         if section in SECTIONS:
             rows_url = url_for(".page", reference=contract.reference, step=step) + f"/{section}/rows"
             kits[section] = draft_view.kit_for(section, contract, revision.terms, form, rows_url)
-    names = list(STEPS)
+    names = list(steps)
     position = names.index(step)
     return show(
         "drafts/step.html", None, status, contract=contract, step=step, title=title, inside=inside, form=form,
-        kits=kits, sections=SECTIONS, steps=STEPS, titles=draft_view.TITLES, zones=choices.zones(),
-        currencies=choices.CURRENCIES, before=names[position - 1] if position else "",
+        kits=kits, sections=SECTIONS, steps=steps, titles=draft_view.TITLES, zones=choices.zones(),
+        currencies=choices.CURRENCIES, mode=revisions.terms_mode(contract),
+        before=names[position - 1] if position else "",
         **(draft_view.people_choices(contract) if "people" in inside else {}), **more,
     )  # fmt: skip
 
@@ -86,7 +91,7 @@ def save(reference: str, step: str) -> Response:
     refused = store_step(contract, step)
     if refused is not None:
         return refused
-    names = list(STEPS)
+    names = list(draft_view.steps(contract))
     position = names.index(step) + 1
     if position < len(names):
         return leave(url_for(".page", reference=reference, step=names[position]))
@@ -102,11 +107,12 @@ def save_and_leave(reference: str, step: str) -> Response:
 
 
 def store_step(contract: Contract, step: str) -> Response | None:
-    if step not in STEPS:
+    steps = draft_view.steps(contract)
+    if step not in steps:
         raise NotFound
     form = Form(request.form)
     refused: list[dict[str, Any]] = []
-    for section in STEPS[step][1]:
+    for section in steps[step][1]:
         if section == "people":
             refused += [{}] if store_people(contract, form) else []
             continue

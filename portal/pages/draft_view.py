@@ -40,6 +40,9 @@ GROUPS = (
 )  # fmt: skip
 
 
+FILE_GROUPS = tuple(group for group in GROUPS if group[0] != "text")  # the wording is in the file
+
+
 @dataclass
 class Line:
     """One sentence of the page; `was` holds the template's where it differs."""
@@ -188,17 +191,27 @@ def kit_for(section: str, contract: Contract, terms: dict[str, Any], form: Form,
     )
 
 
-def fault_links(faults: list[Fault], views: dict[str, SectionView]) -> list[tuple[str, str, str]]:
+def fault_links(
+    faults: list[Fault], views: dict[str, SectionView], terms: dict[str, Any]
+) -> list[tuple[str, str, str]]:
     """(section, words, fragment) for the summary of what is still missing."""
     found = []
     for fault in faults:
         section = drafts.section_for(fault.path)
         title = views[section].title if section in views else ""
-        parts = fault.path.split(".")
-        row = parts[1] if section == "severities" and len(parts) > 1 else ""
-        text = ": ".join(filter(None, (title, row, fault.message)))
+        text = ": ".join(filter(None, (title, row_name(fault.path, terms), fault.message)))
         found.append((section, text, fault.path))
     return found
+
+
+def row_name(path: str, terms: dict[str, Any]) -> str:
+    """Which severity or calendar a fault is about; "" for other places."""
+    place, _dot, rest = path.partition(".")
+    key = rest.partition(".")[0].partition("[")[0]
+    if place == "severities":
+        return key
+    calendar = terms["calendars"].get(key) if place == "calendars" else None
+    return (words.text(calendar.get("label")) or key) if calendar else ""
 
 
 def people_form(contract: Contract) -> Form:
@@ -220,6 +233,19 @@ def people_choices(contract: Contract) -> dict[str, Any]:
         "theirs": [("", "–"), *((each.id, f"{each.name}, {each.title}".rstrip(", ")) for each in contacts)],
         "owners": [(e.id, e.name) for e in everyone if permissions.allows(e, "contract.edit")],
     }
+
+
+def groups(contract: Contract) -> tuple[Any, ...]:
+    """What of the draft can be changed here: of a bare file only who signs it."""
+    if contract.kind != "file":
+        return GROUPS
+    return FILE_GROUPS[:1] if revisions.terms_mode(contract) == revisions.NO_TERMS else FILE_GROUPS
+
+
+def steps(contract: Contract) -> dict[str, Any]:
+    """The steps of the wizard that have something to ask about this contract."""
+    shown = {section for _id, _title, inside in groups(contract) for section in inside}
+    return {name: step for name, step in STEPS.items() if shown.intersection(step[1])}
 
 
 def step_of(section: str) -> str:

@@ -20,8 +20,8 @@ from portal.pages import choices, draft_view, section_forms
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
-from portal.pages.section_fields import SECTIONS, STEPS
-from portal.services import contracts, drafts, revisions
+from portal.pages.section_fields import SECTIONS
+from portal.services import contract_states, contracts, drafts, revisions
 from portal.sla import calendars, duration
 from portal.sla import sentences as terms_sentences
 
@@ -36,6 +36,12 @@ def editable(reference: str) -> Contract:
     return contract
 
 
+def is_fixed(reference: str) -> bool:
+    """Whether an old link of the author leads to a text that can no longer be changed."""
+    contract = contracts.get(reference, person())
+    return contracts.is_author(contract, person()) and not contract_states.is_editable(contract)
+
+
 def draft_url(contract: Contract, opened: str = "", fragment: str = "") -> str:
     return url_for(
         "drafts.page", reference=contract.reference, open=opened or None, _anchor=fragment or opened or None
@@ -48,6 +54,8 @@ def draft_url(contract: Contract, opened: str = "", fragment: str = "") -> str:
 @bp.get("/contracts/<reference>/draft")
 @requires("contract.edit")
 def page(reference: str) -> Response:
+    if is_fixed(reference):
+        return leave(url_for("contracts.page", reference=reference))
     contract = editable(reference)
     return draft_page(contract, request.args.get("open", ""))
 
@@ -68,10 +76,10 @@ def draft_page(
         "contract": contract,
         "revision": revision,
         "views": views,
-        "groups": draft_view.GROUPS,
+        "groups": draft_view.groups(contract),
+        "mode": revisions.terms_mode(contract),
         "opened": opened,
-        "faults": draft_view.fault_links(faults, views),
-        "steps": STEPS,
+        "faults": draft_view.fault_links(faults, views, revision.terms),
         "step": draft_view.step_of(opened) if opened else "stakeholders",
         "may_withdraw": True,
         **opened_context(contract, revision, opened, form, faults),

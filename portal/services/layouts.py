@@ -15,6 +15,7 @@ from portal.models.parties import Counterparty, LegalEntity
 from portal.sla import schedules, variables
 
 SIGNS = ("signer",)
+SCHEDULE = "terms_schedule"  # a contract's flag: our terms are printed behind somebody else's file
 
 
 def contract_layout(
@@ -83,14 +84,19 @@ def parties(contract: Contract) -> list[Party]:
 
 
 def ours_is(contract: Contract) -> str:
-    """The part we have in the contract: supplier, customer, or a plain party of a file."""
-    return "party" if contract.kind == "file" else contract.side
+    """The part we have in what is printed: supplier, customer, or a plain party of a bare file."""
+    return str(contract.side) if names_sides(contract) else "party"
 
 
 def theirs_is(contract: Contract) -> str:
-    if contract.kind == "file":
+    if not names_sides(contract):
         return "party"
     return "customer" if contract.side == "supplier" else "supplier"
+
+
+def names_sides(contract: Contract) -> bool:
+    """Whether what is printed speaks of a Supplier and a Customer, and so must say who that is."""
+    return contract.kind != "file" or SCHEDULE in contract.flags
 
 
 def role_labels(role: str, languages: Sequence[str]) -> dict[str, str]:

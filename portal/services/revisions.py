@@ -26,7 +26,7 @@ from portal.sla.validate import Fault
 
 SCHEMA = "countersign-revision/1"
 # How the terms of an uploaded contract stand beside it.
-SCHEDULE, READING, NO_TERMS = "terms_schedule", "terms_reading", "no_terms"
+SCHEDULE, READING, NO_TERMS = layouts.SCHEDULE, "terms_reading", "no_terms"
 
 
 # -- Reading ------------------------------------------------------------------------------------

@@ -9,10 +9,12 @@ import pytest
 
 from portal.clock import utc_now
 from portal.models.contracts import Contract
-from portal.services import revisions, templates
+from portal.services import layouts, revisions, templates
 from tests.documents import hostile
 from tests.pages.drafting import browser, forms
 from tests.services.drafting import actor, draft
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @pytest.fixture
@@ -196,8 +198,46 @@ def test_their_pdf_with_our_reading_is_called_so(ana, contract):
     assert answer.status_code == 303
     assert "theirs.pdf" in text(ana.get(url))
     assert "Our reading of what is promised" in text(ana.get(f"/contracts/{contract.reference}"))
+    for page in ("draft", "draft/slas", "draft/metrics"):
+        assert "Our reading" in text(ana.get(f"/contracts/{contract.reference}/{page}")), page
     assert ana.post(url + "/removal").status_code == 303
     assert ana.post(url, data={"terms": "x", "file": (io.BytesIO(pdf()), "t.pdf")}).status_code == 422
+
+
+def test_terms_printed_behind_their_pdf_say_who_is_the_supplier(ana, contract):
+    url = f"/contracts/{contract.reference}"
+    for mode, labels in (
+        ("terms_schedule", ["le « Prestataire »", "le « Client »"]),
+        ("terms_reading", ["partie", "partie"]),
+    ):
+        ana.post(f"{url}/file", data={"terms": mode, "file": (io.BytesIO(pdf()), "theirs.pdf")})
+        printed = layouts.parties(Contract.get_by_id(contract.id))
+        assert [each["role_label"]["fr"].replace(NO_BREAK, " ") for each in printed] == labels
+        assert ", customer" in text(ana.get(url))
+
+
+def test_a_bare_file_asks_for_no_service_levels(ana, nda):
+    made = ana.post("/contracts/new/file", data=nda | {"file": (io.BytesIO(pdf()), "nda.pdf")})
+    url = made.headers["Location"]
+
+    page = text(ana.get(f"{url}/draft"))
+    assert "The file stands alone" in page
+    assert "group-who" in page
+    assert "group-service" not in page
+    assert ana.get(f"{url}/draft/stakeholders").status_code == 200
+    assert ana.get(f"{url}/draft/slas").status_code == 404
+
+
+def test_an_old_link_to_a_fixed_text_leads_to_the_contract(ana, ben, contract):
+    url = f"/contracts/{contract.reference}"
+    ana.post(f"{url}/ready")
+
+    for page in ("draft", "draft/slas"):
+        answer = ana.get(f"{url}/{page}")
+        assert answer.status_code == 303
+        assert answer.headers["Location"].endswith(url)
+    assert ben.get(f"{url}/draft").status_code == 403
+    assert ana.post(f"{url}/languages", data={}).status_code == 409
 
 
 # -- One contract ---------------------------------------------------------------------------------
