@@ -36,6 +36,8 @@ def test_the_rules_are_listed_in_words(ada):
     assert page.status_code == 200
     assert "Liability over EUR\xa01,000,000.00, or without a cap" in page.text
     assert "Text message or authenticator app" in page.text
+    assert 'href="/settings"' in page.text
+    assert ada.get("/settings").status_code == 200
 
 
 def test_a_rule_is_added_behind_the_others(ada):
