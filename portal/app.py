@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import timedelta
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import peewee
-from flask import Flask, Response, abort, g, render_template, request, send_file
+from flask import Flask, Response, g, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException
 
-from portal import i18n, logs, pages
+from portal import assets, i18n, logs, pages
 from portal.errors import Invalid, PortalError, TooMany
 from portal.models import base
 from portal.services import installation
@@ -23,8 +20,6 @@ from portal.services.builtin_ceremony import BuiltinCeremony
 from portal.settings import ROOT, BadSettings, Settings
 from providers import registry
 
-HTMX_PACKAGE = "django-js-lib-htmx"
-HTMX_FILE = "js_lib_htmx/static/htmx/htmx.min.js"
 MAX_BODY_BYTES = 27 * 1024 * 1024
 MAX_TYPED_BYTES = 1024 * 1024
 CONTENT_SECURITY = (
@@ -62,40 +57,12 @@ def create_app(settings: Settings) -> Flask:
     logs.set_up()
     i18n.install(app.jinja_env)
     Htmx(app)
-    serve_assets(app)
+    assets.serve(app)
     guard_requests(app)
     answer_errors(app)
     CSRFProtect(app)
     pages.register(app)
     return app
-
-
-def serve_assets(app: Flask) -> None:
-    """Static files and htmx under names that carry their hash, cached for ever."""
-    files = {
-        path.relative_to(ROOT / "static").as_posix(): path
-        for path in (ROOT / "static").rglob("*")
-        if path.is_file()
-    }
-    files["htmx.js"] = htmx_path()
-    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for name, path in files.items()}
-
-    @app.get("/static/<digest>/<path:name>")
-    def static_file(digest: str, name: str) -> Response:
-        if name not in files:
-            abort(404)
-        answer = send_file(files[name], max_age=31_536_000 if digest == hashes[name] else 0)
-        if digest == hashes[name]:
-            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return answer
-
-    addresses = {name: f"/static/{digest}/{name}" for name, digest in hashes.items()}
-    app.jinja_env.globals.update(asset=addresses.__getitem__, htmx_url=addresses["htmx.js"])
-
-
-def htmx_path() -> Path:
-    """The htmx file inside its installed package; nothing of it is kept in this tree."""
-    return Path(str(metadata.distribution(HTMX_PACKAGE).locate_file(HTMX_FILE)))
 
 
 def guard_requests(app: Flask) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from portal import i18n
+from portal import assets, i18n
 from tests.conftest import skip_or_fail
 from tests.pages.parts import ROOT, Form, make_environment
 
@@ -126,7 +126,7 @@ def address() -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             static = self.path.startswith("/static/")
-            body = (ROOT / self.path[1:]).read_bytes() if static else html
+            body = assets.contents()[self.path.removeprefix("/static/")] if static else html
             self.send_response(200)
             self.send_header(
                 "Content-Type", guess_type(self.path)[0] if static else "text/html; charset=utf-8"
