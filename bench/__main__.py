@@ -26,11 +26,11 @@ PROGRAMS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "programs", nargs="*", choices=[*PROGRAMS, []], metavar="NAME", help=", ".join(PROGRAMS)
-    )
-    parser.add_argument("--small", action="store_true")
+    parser.add_argument("programs", nargs="*", metavar="NAME", help=", ".join(PROGRAMS))
+    parser.add_argument("--small", action="store_true", help="a tiny size, only to see that they run")
     asked = parser.parse_args()
+    if unknown := set(asked.programs) - set(PROGRAMS):
+        parser.error(f"there is no program {', '.join(sorted(unknown))}")
     rows: list[Row] = []
     failed = []
     for name in asked.programs or PROGRAMS:
