@@ -13,7 +13,7 @@ from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException
 
 from portal import assets, i18n, logs, pages
-from portal.errors import Invalid, PortalError, TooMany
+from portal.errors import Invalid, NotFound, PortalError, TooMany
 from portal.models import base
 from portal.services import installation
 from portal.services.builtin_ceremony import BuiltinCeremony
@@ -34,6 +34,8 @@ def create_app(settings: Settings) -> Flask:
             f"The folder {ROOT / 'templates'} is missing: start from a checkout or the container."
         )
     app = Flask("portal", static_folder=None, template_folder=str(ROOT / "templates"))
+    # A doubled slash is another address, not a redirect to whatever host the request named.
+    app.url_map.merge_slashes = False
     installation.open_installation(settings)
     registry.set_ceremony(BuiltinCeremony())
     app.config.update(
@@ -78,6 +80,8 @@ def guard_requests(app: Flask) -> None:
         if request.method not in ("GET", "HEAD", "OPTIONS") and not comes_from_here(app):
             raise CSRFError("This form came from another site.")
         i18n.activate(wanted_language(), request.cookies.get("zone"))
+        if "\0" in request.path:
+            raise NotFound  # nothing here has such a name, and PostgreSQL cannot even be asked for it
 
     @app.after_request
     def finish(answer: Response) -> Response:
@@ -85,7 +89,7 @@ def guard_requests(app: Flask) -> None:
         headers.setdefault("Content-Security-Policy", CONTENT_SECURITY)
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "no-referrer"
-        headers["X-Frame-Options"] = "DENY"
+        headers.setdefault("X-Frame-Options", "DENY")
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
         headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"

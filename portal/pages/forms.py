@@ -14,6 +14,8 @@ from portal.i18n import gettext as _
 
 EMAIL = re.compile(r"[^@\s<>\"(),:;\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\Z")
 MOST_CHARACTERS = 500
+# Control characters but tab and line end, and halves of characters.
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Form:
@@ -158,8 +160,7 @@ class Form:
 
 def clean(text: str) -> str:
     """Without NUL and other control characters (tabs and line ends stay), in composed form."""
-    kept = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
-    return unicodedata.normalize("NFC", kept)
+    return unicodedata.normalize("NFC", UNSEEN.sub("", text))
 
 
 def squeeze(text: str) -> str:

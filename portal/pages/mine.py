@@ -96,8 +96,7 @@ def leave_here() -> Response:
     if session is not None:
         sessions.end(session, by=guards.actor(), now=utc_now())
     answer = leave(url_for(".page"))
-    answer.delete_cookie(outside.cookie_name(), path="/", httponly=True, samesite="Lax")
-    return answer
+    return outside.take_cookie(answer)
 
 
 @bp.post("/mine/<recipient_id>/open")

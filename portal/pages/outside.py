@@ -58,6 +58,14 @@ def give_cookie(answer: Response) -> Response:
     return answer
 
 
+def take_cookie(answer: Response) -> Response:
+    """Take the token away; a browser hears of a `__Host-` cookie only with `Secure`."""
+    answer.delete_cookie(
+        cookie_name(), path="/", httponly=True, secure=installation.current().settings.https, samesite="Lax"
+    )
+    return answer
+
+
 def speak(place: Place) -> None:
     """The recipient's language, unless this browser chose another, and their side's clock."""
     chosen = request.cookies.get("language")

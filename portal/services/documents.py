@@ -19,6 +19,7 @@ from portal.services import installation
 
 # At most so many documents are opened at once in one process; the rest waits its turn.
 POOL = children.Pool(size=2, patience=10)
+MOST_PAGES = 100_000  # of any document; larger numbers are not even asked for
 UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\"/\\:*?<>|]+")
 
 
@@ -148,7 +149,8 @@ def pages(document: Document) -> list[PageImage]:
 
 def page(document: Document, number: int) -> PageImage:
     """One page. Raises NotFound beyond the last."""
-    found = PageImage.get_or_none((PageImage.document == document) & (PageImage.number == number))
+    wanted = (PageImage.document == document) & (PageImage.number == number)
+    found = PageImage.get_or_none(wanted) if number <= MOST_PAGES else None
     if found is None:
         raise NotFound
     return found

@@ -170,7 +170,7 @@ def seed(place: Place) -> str:
 
 def address(place: Place, secret: str) -> str:
     """The `otpauth:` link of a seed."""
-    issuer = str(place.contract.entity.name)
+    issuer = str(place.contract.entity.name)[: second_factors.LONGEST_ISSUER]
     return str(pyotp.TOTP(secret).provisioning_uri(name=place.recipient.email, issuer_name=issuer))
 
 

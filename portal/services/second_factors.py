@@ -27,6 +27,7 @@ STEP_S = 30
 DRIFT_STEPS = 1
 DIGITS = 6
 SECRET_CHARACTERS = 32  # of base32: 160 bits
+LONGEST_ISSUER = 60  # of our company in an app's list; any name of that length fits a QR code
 MOST_FAILURES = 50
 TRIES_PER_CHALLENGE = 5
 RECOVERY_CODES = 10
@@ -156,7 +157,8 @@ def begin(session: Session, *, anew: bool = False) -> str:
 
 def address(person: Person, secret: str) -> str:
     """The `otpauth:` link of a secret."""
-    return str(pyotp.TOTP(secret).provisioning_uri(name=person.email, issuer_name=notices.company()["name"]))
+    issuer = notices.company()["name"][:LONGEST_ISSUER]
+    return str(pyotp.TOTP(secret).provisioning_uri(name=person.email, issuer_name=issuer))
 
 
 def picture(text: str) -> bytes:

@@ -49,11 +49,16 @@ def parse(text: str) -> etree._Element | None:
 # --- What must not be there ----------------------------------------------------------------------
 
 
-def faults(root: etree._Element) -> list[str]:
-    """Inline style and script, foreign addresses, elements of no page of ours."""
+def faults(root: etree._Element, *, is_mail: bool = False) -> list[str]:
+    """Inline style and script, foreign addresses, elements of no page of ours.
+
+    Mails may style themselves: no mail program loads a style sheet.
+    """
     found = []
     for element in root.iter(etree.Element):
         name = str(element.tag).lower()
+        if is_mail and name == "style":
+            continue
         if name in FORBIDDEN or CANARY.search(name):
             found.append(f"element <{name}>")
         if name == "script" and (not (element.get("src") or "").startswith("/static/") or element.text):
@@ -63,6 +68,8 @@ def faults(root: etree._Element) -> list[str]:
         if name == "meta" and (element.get("http-equiv") or "").lower() not in ("", "content-type"):
             found.append(f"meta http-equiv {element.get('http-equiv')}")
         for attribute, value in element.attrib.items():
+            if is_mail and attribute == "style" and not CANARY.search(value):
+                continue
             found += attribute_faults(name, str(attribute).lower(), str(value))
     return found
 
@@ -74,6 +81,15 @@ def attribute_faults(element: str, name: str, value: str) -> Iterator[str]:
         yield f"{name} on <{element}>"
     if name in LINKS and not is_good_link(value):
         yield f"{name}={value[:80]!r} on <{element}>"
+
+
+def dropped(text: str) -> str:
+    """What a parser does not show: comments and style sheets."""
+    root = parse(text)
+    if root is None:
+        return ""
+    hidden = [each.text or "" for each in root.iter(etree.Comment, "style", "title", "noscript")]
+    return " ".join(each for each in hidden if "<" not in each or "cnry()" not in each)
 
 
 @lru_cache(maxsize=4096)

@@ -136,7 +136,7 @@ ELSEWHERE: tuple[str, ...] = (
     "/@evil.example",
 )  # fmt: skip
 
-METHODS = ("PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "MKCOL", "FOO", "get", "OPTIONS")
+METHODS = ("PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "MKCOL", "FOO", "OPTIONS")
 HOSTS = ("evil.example", "localhost:99999", "localhost:abc", "[::1", "[::ffff:127.0.0.1]:80", "a b", "",
          "evil.example:80@localhost", "localhost\t", "xn--nxasmq6b", "é.example", "*" * 3000, "127.0.0.1.",
          "%00", "localhost/evil", "evil.example?x")  # fmt: skip

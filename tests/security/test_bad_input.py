@@ -47,7 +47,8 @@ MAY_WRITE = {
 }
 # Controls whose text is asked for again on purpose.
 NEVER_SHOWN = {"password", "file", "hidden"}
-MOST_FIELDS = 5
+MOST_FIELDS = 4
+PART = 6  # in the short run each form meets this part of the hostile values
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -86,9 +87,9 @@ def attempts(sample, is_long):
     for name in chosen(sample.typed_names(), sample.endpoint, is_long):
         yield f"{name} of 100 kB", changed_form(sample, **{name: LONG})
     kinds = list(HOSTILE)
-    turn = zlib.crc32(sample.endpoint.encode()) % 5
+    turn = zlib.crc32(sample.endpoint.encode()) % PART
     for position, kind in enumerate(kinds):
-        if is_long or kind in ALWAYS or position % 5 == turn:
+        if is_long or kind in ALWAYS or position % PART == turn:
             yield f"{kind} everywhere", all_fields(sample, HOSTILE[kind])
     for position, name in enumerate(chosen(names, sample.endpoint, is_long)):
         start = zlib.crc32(f"{sample.endpoint}{name}".encode()) + position
@@ -242,6 +243,12 @@ def hostile_columns(offered, value):
     return extra
 
 
+def extras(sample, turn, is_long):
+    """Nothing, then every column as a word or as a one (which a flag would take for yes)."""
+    values = (MARK, "1") if is_long else ((MARK, "1")[turn % 2],)
+    return [{}, *(hostile_columns(sample.offered, value) for value in values)]
+
+
 def difference(before, after):
     """What a request did: for each table, how many rows came and went, and which columns moved."""
     done = {}
@@ -269,17 +276,15 @@ def plain(row):
     return json.dumps(kept, sort_keys=True)
 
 
-@pytest.mark.parametrize("value", [MARK, "1"])
-def test_fields_that_a_form_does_not_offer_change_nothing(portal, world, samples, value):
+def test_fields_that_a_form_does_not_offer_change_nothing(portal, world, samples, is_long):
     """Each form, once as it is and once with every column's name added: the same rows change the same way."""
     faults, worked = [], 0
     start = world.rows()
     for sample in samples.values():
         if sample.worked >= 400 or not sample.is_found:
             continue
-        extra = hostile_columns(sample.offered, value)
         done = []
-        for more in ({}, extra):
+        for more in extras(sample, worked, is_long):
             values = sample.values()
             values.update(more)
             answer = sample.send(portal, values)
@@ -289,8 +294,8 @@ def test_fields_that_a_form_does_not_offer_change_nothing(portal, world, samples
                 faults.append(f"{sample.endpoint}: the mark was kept at {text.index(MARK)}")
             world.back()
         worked += 1
-        if done[0] != done[1]:
-            faults.append(f"{sample.endpoint}: {done[0]} became {done[1]}"[:1500])
+        if any(each != done[0] for each in done):
+            faults.append(f"{sample.endpoint}: {done}"[:1500])
 
     assert not faults, "\n".join(faults)
     assert worked > 50
