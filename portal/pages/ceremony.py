@@ -147,7 +147,7 @@ def page(recipient_id: str) -> Response:
 def answer(place: Place, form: Form, now: datetime, *, problem: str = "", status: int = 200) -> Response:
     """The screen this recipient is at."""
     at = ceremonies.state(place, now)
-    if at == "totp" and request.args.get("by") == "text" and signing.totp(place, at, form, now)["may_text"]:
+    if at == "totp" and signing.prefers_text(place, request.args.get("by") == "text", now):
         at = "code"
     if at == "read":
         viewings.note(place.contract, place.document, by=actor(place), now=now)

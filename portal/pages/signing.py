@@ -97,17 +97,19 @@ def invite(place: Place, now: datetime) -> dict[str, Any]:
         "step": step(place, "invite"),
         "minutes": 2 + ceil(pages / 2) + bool(place.recipient.factors),
         "pages": pages,
-        "proofs": proofs(place.recipient, now),
+        "proofs": proofs(place, now),
         "disclosure": disclosure(place),
         "asks_consent": place.consent is None and not place.recipient.is_consumer,
         "ending": factors.ending(place.recipient) if factors.has_phone(place.recipient, now) else "",
     }
 
 
-def proofs(recipient: Recipient, now: datetime) -> list[str]:
+def proofs(place: Place, now: datetime) -> list[str]:
     """What has to be proved, in the order of the screens: code, app."""
-    wanted = recipient.factors
-    texted = factors.has_phone(recipient, now)
+    wanted = place.recipient.factors
+    if wanted and (app := outside_factors.app_of(place)) is not None and not app.is_held(now):
+        return ["app", "code"] if {"sms", "totp"} <= set(wanted) else ["app"]
+    texted = factors.has_phone(place.recipient, now)
     found = ["code"] if {"sms", "sms_or_totp"} & set(wanted) and texted else []
     return found + (["app"] if "totp" in wanted or (wanted and not found) else [])
 
@@ -132,13 +134,23 @@ def code(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
     return {
         "sent": factors.code_state(place.recipient, now),
         "ending": factors.ending(place.recipient),
-        "has_app": app is not None and not app.is_held(now) and "sms" not in place.recipient.factors[1:],
+        "has_app": app is not None and not app.is_held(now) and "totp" not in place.recipient.factors,
         "needs_app": "totp" in place.recipient.factors,
     }
 
 
 def totp(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
-    return {"may_text": "totp" not in place.recipient.factors and factors.has_phone(place.recipient, now)}
+    return {"may_text": may_text(place, now)}
+
+
+def may_text(place: Place, now: datetime) -> bool:
+    """Whether a text message does as well as the app."""
+    return "totp" not in place.recipient.factors and factors.has_phone(place.recipient, now)
+
+
+def prefers_text(place: Place, chosen: bool, now: datetime) -> bool:
+    """Whether somebody with an app asked for a text message instead, now or a moment ago."""
+    return may_text(place, now) and (chosen or factors.code_state(place.recipient, now).is_live)
 
 
 def handed(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:

@@ -54,8 +54,7 @@ def next_step(place: Place, now: datetime) -> str:
         return "number"
     if app is not None and app.is_held(now) and (wanted == "totp" or not phone):
         return "hold"
-    ready = app is not None and not app.is_held(now)
-    if ready and (wanted != "sms" or not phone):
+    if app is not None and not app.is_held(now) and "totp" not in met:
         return "totp"
     if wanted == "totp" and "sms" in met:
         return "enrol"

@@ -268,6 +268,31 @@ def test_totp_is_enrolled_after_the_text_message_and_kept_for_next_time(client, 
     assert key not in str(list(OutsideFactor.select().dicts()))
 
 
+def test_an_app_stands_for_the_text_message_unless_one_is_asked_for(client, app, sent):
+    first = sent(plain())
+    with_factors(first, "claire", "totp")
+    page = begin(client, first).location
+    client.post(page + "/code/check", data={"code": newest_code(first)})
+    key = re.search(r'id="key">([A-Z2-7 ]+)<', client.get(page).text)[1].replace(" ", "")
+    client.post(page + "/totp/enrol/check", data={"code": pyotp.TOTP(key).now()})
+    texts = Notice.select().where(Notice.kind == "signing_code")
+    assert texts.count() == 1
+
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms")
+    browser = app.test_client()
+    assert "Type a code from your authenticator app" in text_of(browser.get(link_for(envelope, "claire")))
+    page = begin(browser, envelope).location
+
+    assert "Type the code of your authenticator app" in text_of(browser.get(page))
+    assert texts.count() == 1
+    assert "A code by text message" in text_of(browser.get(page + "?by=text"))
+    browser.post(page + "/code")
+    assert "Type the code from the text message" in text_of(browser.get(page))
+    browser.post(page + "/code/check", data={"code": newest_code(envelope)})
+    assert "Read, then sign" in text_of(browser.get(page))
+
+
 def test_the_number_is_not_mine_stops_messages_and_tells_the_sender(client, sent):
     envelope = sent(plain())
     with_factors(envelope, "claire", "sms")
