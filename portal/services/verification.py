@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from portal.documents import children
 from portal.errors import Invalid, Unavailable
 from portal.i18n import gettext as _
-from portal.i18n import lazy
+from portal.i18n import lazy, machine_time
 from portal.models.base import transaction
 from portal.models.contracts import RegisteredFile
 from portal.models.envelopes import Act, Envelope, Recipient
@@ -158,21 +158,37 @@ def as_text(answer: dict[str, Any]) -> str:
     if answer["valid"]:
         said.append(_("Kind: %(kind)s", kind=KINDS.get(answer["kind"], answer["kind"])))
         if answer["sealed_by"]:
-            at = answer["sealed_at"] or answer["registered_at"]
+            at = to_the_second(answer["sealed_at"] or answer["registered_at"])
             said.append(_("Sealed by %(company)s, %(at)s", company=answer["sealed_by"], at=at))
+            said.append(trusted_by(answer))
         if answer["timestamp_at"]:
-            said.append(
-                _("Time confirmed by %(authority)s, %(at)s",
-                  authority=answer["timestamp_by"], at=answer["timestamp_at"])
-            )  # fmt: skip
+            at = to_the_second(answer["timestamp_at"])
+            said.append(_("Time confirmed by %(authority)s, %(at)s", authority=answer["timestamp_by"], at=at))
     for signed in answer["signatures"]:
         who = f"{signed['name']}, {signed['organisation']}".rstrip(", ")
-        said.append(_("Signed by %(who)s, %(at)s", who=who, at=signed["at"]))
+        said.append(_("Signed by %(who)s, %(at)s", who=who, at=to_the_second(signed["at"])))
     if answer["still_holds"]:
-        said.append(
-            _("The part before the change matches a file finished here on %(at)s.", at=answer["still_holds"])
-        )
+        at = to_the_second(answer["still_holds"])
+        said.append(_("The part before the change matches a file finished here on %(at)s.", at=at))
     return "\n".join([*said, f"SHA-256 {answer['sha256']}"])
+
+
+def to_the_second(at: str) -> str:
+    return machine_time(datetime.fromisoformat(at))
+
+
+def trusted_by(answer: dict[str, Any]) -> str:
+    """Whose word stands behind the key of the seal."""
+    fingerprint = answer["fingerprint_sha256"]
+    if answer["registered_at"]:
+        return _(
+            "Its key is certified by the authority of this installation; certificate SHA-256 %(fingerprint)s",
+            fingerprint=fingerprint,
+        )
+    return _(
+        "Its key is certified by the authority you gave with --ca; certificate SHA-256 %(fingerprint)s",
+        fingerprint=fingerprint,
+    )
 
 
 def own_ca() -> bytes:

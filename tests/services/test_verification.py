@@ -10,7 +10,7 @@ from portal.errors import Invalid
 from portal.i18n import use
 from portal.models.audit import AuditEvent
 from portal.models.contracts import RegisteredFile
-from portal.services import verification
+from portal.services import installation, verification
 from tests.services.signing import printed
 from tests.services.test_sealing import completed, finished
 
@@ -79,6 +79,9 @@ def test_the_text_for_a_terminal_is_plain_and_in_the_readers_language(executed):
 
     assert good.splitlines()[0] == "Genuine and unchanged."
     assert "Signed by C. Aubert, Castellan Pharma SA" in good
+    assert "Its key is certified by the authority of this installation; certificate SHA-256 " in good
+    with_ca = verification.verify(executed, installation.current().authority.ca_pem, registered=False)
+    assert "certified by the authority you gave with --ca" in verification.as_text(with_ca)
     assert bad.splitlines()[0] == "Modifié après le cachet. Ne vous fiez pas à ce fichier."
 
 
