@@ -12,7 +12,8 @@ from portal.models.audit import AuditEvent
 from portal.models.contracts import Revision
 from portal.models.envelopes import EnrolmentCode, OutsideFactor, Task
 from portal.models.people import Session
-from portal.services import outside_factors, recipients, tasks
+from portal.services import audit, outside_factors, recipients, tasks, timeline
+from portal.services.audit import Actor
 from tests.cast import sign_in
 from tests.services import signing
 from tests.services.signing import recipient
@@ -149,6 +150,18 @@ def test_others_read_what_is_asked_and_get_only_what_is_theirs(
     assert "has a new phone" in shown
     assert (f"{base}/identity" in shown) is links
     assert (f"/requests/{task.id}/done" in shown) is ticks
+
+
+def test_the_story_of_the_contract_tells_what_was_asked_and_answered(cast, envelope):
+    now, who = utc_now(), recipient(envelope, "claire")
+    task = tasks.add("paper", envelope.contract, who, now=now)
+    asked_by = Actor("recipient", who.id, who.name, who.email)
+    audit.append("paper.asked", ("recipient", who.id), chain=envelope.contract.id, by=asked_by, now=now)
+    tasks.finish(envelope.contract, task.id, by=signing.actor(cast.ana), now=now)
+
+    told = [each.text for each in timeline.of(envelope.contract)]
+
+    assert told[:2] == ["Ana answered a request of a signer", f"{who.name} asked for paper"]
 
 
 def test_what_is_done_ticks_off_what_was_asked(cast, envelope):
