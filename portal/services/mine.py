@@ -57,7 +57,7 @@ def of(email: str) -> Mine:
         Recipient.select(
             Recipient, Envelope.id, Envelope.status, Envelope.expires_at, Envelope.ended_at,
             Envelope.executed, Envelope.seal_status,
-            Contract.id, Contract.reference, Contract.title, Contract.side,
+            Contract.id, Contract.reference, Contract.title, Contract.side, Contract.has_phi,
             LegalEntity.id, LegalEntity.name, LegalEntity.zone,
             Counterparty.id, Counterparty.name, Counterparty.zone,
         )

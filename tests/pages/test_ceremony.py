@@ -621,6 +621,18 @@ def test_mine_opens_nobody_elses_place(client, sent):
     assert client.post(f"/mine/{recipient(envelope, 'ana').id}/open").status_code == 404
 
 
+def test_mine_names_a_contract_with_health_data_by_its_reference_only(client, sent):
+    envelope = sent(plain(), has_phi=True, title="Ward planning")
+    client.post("/mine", data={"email": "claire@castellan.example"})
+    token = re.search(r"/mine/(\S+)", notices.read(Notice.get(Notice.kind == "access"))[0])[1]
+    client.post(f"/mine/{token}")
+
+    page = text_of(client.get("/mine"))
+
+    assert envelope.contract.reference in page
+    assert "Ward planning" not in page
+
+
 @pytest.fixture
 def at_noon(monkeypatch, now):
     """The pages' clock stands still, as the seal's certificate of the tests begins on that day."""
