@@ -241,7 +241,9 @@ def draft(world: World, given: new_contracts.FastLane, now: datetime) -> Contrac
     return new_contracts.fast_lane(given, owner=world.nora, by=world.by, now=now)
 
 
-def ready(world: World, given: new_contracts.FastLane, now: datetime, *, theirs_first: bool = False) -> Contract:
+def ready(
+    world: World, given: new_contracts.FastLane, now: datetime, *, theirs_first: bool = False
+) -> Contract:
     contract = draft(world, given, now)
     for person in contract.recipients:
         if person["side"] == "theirs" and not person["phone"]:
