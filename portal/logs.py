@@ -37,8 +37,9 @@ def set_up(level: int = logging.INFO) -> None:
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    LOG.addHandler(handler)
-    LOG.setLevel(level)
+    for logger in (LOG, logging.getLogger("portal")):
+        logger.addHandler(handler)
+        logger.setLevel(level)
     LOG.propagate = False
 
 

@@ -8,6 +8,7 @@ it: a worker whose lease has passed to another is stopped there.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from portal.models.jobs import Job
 LEASE = timedelta(seconds=60)
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(hours=1)
+
+log = logging.getLogger(__name__)
 
 
 class LostLease(Exception):
@@ -179,6 +182,7 @@ def run(job: Job, clock: Callable[[], datetime]) -> bool:
         put_back(job, f"{type(error).__name__}: {error}", clock(), None)
         return False
     except Exception as error:
+        log.error("job.error", exc_info=error, extra={"fields": {"kind": job.kind, "job": job.id}})
         put_back(job, f"{type(error).__name__}: {error}", clock(), None)
         return False
     failpoints.reach("job.before_finish")

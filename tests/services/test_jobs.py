@@ -153,3 +153,18 @@ def test_recurring_jobs_are_queued_once_per_period(home, now, monkeypatch):
     jobs.add_recurring(now + timedelta(hours=1))
 
     assert Job.select().count() == 2
+
+
+def test_why_a_job_was_put_back_is_in_the_log(home, now, monkeypatch, caplog):
+    def handler(payload, context):
+        raise FileNotFoundError("ca_key.pem")
+
+    monkeypatch.setitem(jobs.HANDLERS, "note", handler)
+    add(now)
+
+    assert not jobs.run(jobs.claim("w", now), lambda: now)
+
+    record = next(record for record in caplog.records if record.getMessage() == "job.error")
+    assert "ca_key.pem" in str(record.exc_info[1])
+    assert record.fields["kind"] == "note"
+    assert Job.get().status == "ready"
