@@ -72,6 +72,7 @@ ENVELOPE_WORDS = {
 }
 SEAL_WORDS = {
     "pending": (lazy("The company seal is being put on."), "wait"),
+    "late": (lazy("The company seal is late. It is tried again by itself; the reason is in the log."), "bad"),
     "incomplete": (lazy("Sealed. The outside time is still missing and is added by itself."), "good"),
     "sealed": (lazy("Sealed; everybody has been sent a copy."), "good"),
     "failed": (lazy("The company seal could not be put on."), "bad"),
@@ -352,7 +353,7 @@ def meanwhile(
         "envelope": envelope,
         "word": word,
         "tone": tone,
-        "seal": SEAL_WORDS.get(envelope.seal_status),
+        "seal": SEAL_WORDS.get("late" if sealing.is_late(envelope, utc_now()) else envelope.seal_status),
         "people": [standing(row, row.id in waiting) for row in rows],
         "names": ", ".join(r.name for r in rows if r.id in waiting),
         "messages": [described(each) for each in messages],

@@ -292,7 +292,7 @@ def backlog(now: datetime) -> list[str]:
                 failed,
             )
         )
-    late = (Envelope.seal_status == "pending") & (Envelope.ended_at < now - OVERDUE)
+    late = (Envelope.seal_status == "pending") & (Envelope.ended_at < now - OVERDUE)  # as `is_late`
     waiting = Envelope.select().where(late).count()
     if waiting:
         found.append(
@@ -303,6 +303,11 @@ def backlog(now: datetime) -> list[str]:
             )
         )
     return found
+
+
+def is_late(envelope: Envelope, now: datetime) -> bool:
+    """Whether everybody signed more than five minutes ago and the seal is still missing."""
+    return envelope.seal_status == "pending" and bool(envelope.ended_at and envelope.ended_at < now - OVERDUE)
 
 
 # --- Time from outside, later -----------------------------------------------------------------

@@ -370,3 +370,15 @@ def test_no_list_changes_after_sending(ana, cast, contract, run_jobs):
     sent(cast, utc_now(), run_jobs, contract)
 
     assert ana.post(path(contract, "recipients"), data=fields()).status_code == 409
+
+
+def test_a_seal_that_is_late_is_said_to_our_side(ana, cast, contract, run_jobs):
+    envelope = sent(cast, utc_now(), run_jobs, contract)
+    url = path(contract, "signing")
+    signed = {"status": "completed", "seal_status": "pending"}
+    Envelope.update(**signed, ended_at=utc_now()).where(Envelope.id == envelope.id).execute()
+    assert "The company seal is being put on." in ana.get(url).text
+
+    Envelope.update(ended_at=utc_now() - timedelta(minutes=6)).where(Envelope.id == envelope.id).execute()
+
+    assert "The company seal is late." in ana.get(url).text
