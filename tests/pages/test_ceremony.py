@@ -722,3 +722,28 @@ def test_a_look_at_any_other_contract_writes_nothing(client, sent):
     client.get(ceremony(envelope, "claire"))
 
     assert not AuditEvent.select().where(AuditEvent.act == "document.viewed").exists()
+
+
+def test_paper_and_taking_consent_back_are_on_every_page_as_the_consent_says(client, sent):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "totp")
+    page = begin(client, envelope).location
+    seen = []
+
+    def look():
+        shown = client.get(page).text
+        seen.append(re.search(r"<h1>(.*?)</h1>", shown, re.S)[1])
+        assert "Ask for paper" in shown, seen
+        assert "Take back my consent" in shown, seen
+        return shown
+
+    look()
+    client.post(page + "/code/check", data={"code": newest_code(envelope)})
+    key = re.search(r'id="key">([A-Z2-7 ]+)<', look())[1].replace(" ", "")
+    client.post(page + "/totp/enrol/check", data={"code": pyotp.TOTP(key).now()})
+    look()
+    fill(client, envelope)
+    look()
+    confirm(client, envelope)
+    look()
+    assert len(set(seen)) == 5
