@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection, HTTPException
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from portal import i18n, pages
 from portal.clock import utc_now
 from portal.errors import PortalError
 from portal.models import base, schema
@@ -29,7 +30,7 @@ from portal.settings import ROOT, Settings, is_loopback
 
 RESTART_WAIT_S = 1.0
 STOP_WAIT_S = 15
-WEB_WAIT_S = 5.0
+HEAD_START_S = 1.0
 
 
 class CannotStart(PortalError):
@@ -101,14 +102,24 @@ def prepare(settings: Settings) -> None:
 
 def run_tree(host: str, port: int, workers: int) -> None:
     server = web_server(host, port, workers=workers)
+    preload()
     stopping = threading.Event()
-    keeper = threading.Thread(target=keep_worker, args=(stopping, host, port), name="worker-keeper")
+    keeper = threading.Thread(target=keep_worker, args=(stopping,), name="worker-keeper")
     keeper.start()
     try:
         server.serve()
     finally:
         stopping.set()
         keeper.join()
+
+
+def preload() -> None:
+    """Load what every page needs once, before the web processes are forked, and keep it shared."""
+    for module in ("portal.app", *(f"portal.pages.{name}" for name in pages.MODULES)):
+        import_module(module)
+    i18n.warm()
+    gc.collect()
+    gc.freeze()
 
 
 def web_server(host: str, port: int, *, workers: int, target: str = "wsgi:app") -> Any:
@@ -133,12 +144,14 @@ def web_server(host: str, port: int, *, workers: int, target: str = "wsgi:app") 
     )
 
 
-def keep_worker(stopping: threading.Event, host: str, port: int) -> None:
+def keep_worker(stopping: threading.Event) -> None:
     """Keep one job worker alive until told to stop; it then gets time to finish its job.
 
-    It begins once a page is answered, so that its PDF libraries do not hold up the first one.
+    It begins a moment later, so that its PDF libraries do not hold up the first page. Only waiting
+    until then also matters: the web processes are forked, and a lock taken here, such as that of an
+    import, would stay taken in them for ever.
     """
-    wait_for_web(stopping, host, port)
+    stopping.wait(HEAD_START_S)
     while not stopping.is_set():
         child = subprocess.Popen(
             [sys.executable, "-m", "portal.cli", "work", "--parent", str(os.getpid())], cwd=ROOT
@@ -149,22 +162,6 @@ def keep_worker(stopping: threading.Event, host: str, port: int) -> None:
             end(child)
         else:
             stopping.wait(RESTART_WAIT_S)
-
-
-def wait_for_web(stopping: threading.Event, host: str, port: int) -> None:
-    """Come back when the web answers, or after WEB_WAIT_S all the same."""
-    shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104 (compared, not bound)
-    ends = time.monotonic() + WEB_WAIT_S
-    while time.monotonic() < ends and not stopping.is_set():
-        connection = HTTPConnection("::1" if shown == "::" else shown, port, timeout=WEB_WAIT_S)
-        try:
-            connection.request("GET", "/healthz")
-            connection.getresponse()
-            return
-        except (OSError, HTTPException):
-            stopping.wait(0.02)
-        finally:
-            connection.close()
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
