@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 from portal.channels import Message, Rejected, Unavailable
 
 SECONDS = 20
-PLAIN_ADDRESS = re.compile(r"[^\s@<>\"(),:;\\]{1,64}@[^\s@<>\"(),:;\\]{1,255}\Z")
+PLAIN_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f@<>\"(),:;?\\]{1,64}@[^\s\x00-\x20\x7f@<>\"(),:;?\\]{1,255}\Z")
+SECOND_HEADER = re.compile(r"\r|\n(?![ \t]|\Z)")
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def compose(message: Message, sender: str) -> EmailMessage:
     try:
         local, domain = message.to.rsplit("@", 1)
         mail["From"] = Address(name, addr_spec=address)
-        mail["To"] = Address(_one_line(message.name), local, domain)
-        mail["Subject"] = _one_line(message.subject)
+        mail["To"] = Address(_plain(message.name), local, domain)
+        mail["Subject"] = _plain(_one_line(message.subject))
     except (ValueError, IndexError) as error:
         raise Rejected(f"a header cannot be written: {error}") from error
     mail["Message-ID"] = f"<{message.id}@{address.rsplit('@', 1)[-1] or 'localhost'}>"
@@ -99,9 +100,17 @@ def compose(message: Message, sender: str) -> EmailMessage:
     for attachment in message.attachments:
         kind, subtype = attachment.media_type.split("/")
         mail.add_attachment(
-            attachment.content, maintype=kind, subtype=subtype, filename=_one_line(attachment.file_name)
+            attachment.content, maintype=kind, subtype=subtype, filename=_plain(attachment.file_name)
         )
+    if any(SECOND_HEADER.search(mail.policy.fold(name, value)) for name, value in mail.items()):
+        raise Rejected("a header would run into a second one")
     return mail
+
+
+def _plain(text: str) -> str:
+    """One line of words. What looks like an encoded word is taken apart: Python before 3.11.10 would
+    decode it and write the line ends it hides into the header (CVE-2024-6923)."""
+    return " ".join(text.replace("\0", " ").split()).replace("=?", "= ?")
 
 
 def _one_line(text: str) -> str:

@@ -83,15 +83,6 @@ def attribute_faults(element: str, name: str, value: str) -> Iterator[str]:
         yield f"{name}={value[:80]!r} on <{element}>"
 
 
-def dropped(text: str) -> str:
-    """What a parser does not show: comments and style sheets."""
-    root = parse(text)
-    if root is None:
-        return ""
-    hidden = [each.text or "" for each in root.iter(etree.Comment, "style", "title", "noscript")]
-    return " ".join(each for each in hidden if "<" not in each or "cnry()" not in each)
-
-
 @lru_cache(maxsize=4096)
 def is_good_link(value: str) -> bool:
     plain = re.sub(r"[\x00-\x20]", "", value)

@@ -47,8 +47,8 @@ MAY_WRITE = {
 }
 # Controls whose text is asked for again on purpose.
 NEVER_SHOWN = {"password", "file", "hidden"}
-MOST_FIELDS = 4
-PART = 6  # in the short run each form meets this part of the hostile values
+MOST_FIELDS = 3
+PART = 8  # in the short run each form meets this part of the hostile values
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -71,8 +71,9 @@ def changed_form(sample, **changes):
 
 
 def all_fields(sample, value):
+    """The value in every field; a very long one in as many as still fit the limit of a form."""
     values = sample.values()
-    for name in sample.names():
+    for name in sample.names()[: max(1, 150_000 // max(1, len(value)))]:
         if name != "csrf_token":
             values.setlist(name, [value])
     return values
@@ -96,7 +97,7 @@ def attempts(sample, is_long):
         for step in range(len(kinds) if is_long else 2):
             kind = kinds[(start + step * 17) % len(kinds)]
             yield f"{kind} in {name}", changed_form(sample, **{name: HOSTILE[kind]})
-    yield "all of 100 kB", all_fields(sample, LONG[: 1_000_000 // max(1, len(names))])
+    yield "all of 100 kB", all_fields(sample, LONG[: 150_000 // max(1, len(names))])
     doubled = sample.values()
     for name in names:
         doubled.setlist(name, ["first", *(v for v in doubled.getlist(name) if isinstance(v, str))])
@@ -186,11 +187,12 @@ BODIES = {
 
 
 @pytest.mark.parametrize("kind", list(BODIES))
-def test_bodies_that_are_no_form_never_break_a_page(portal, world, samples, kind):
+def test_bodies_that_are_no_form_never_break_a_page(portal, world, samples, kind, is_long):
+    """Each address meets four of these bodies in the short run, all of them in the long one."""
     body, content_type = BODIES[kind]
-    faults = []
+    faults, turn = [], list(BODIES).index(kind) % 3
     with marked_as_sample(world):
-        for sample in samples.values():
+        for sample in list(samples.values()) if is_long else list(samples.values())[turn::3]:
             before = world.written()
             answer = portal.ask(sample.persona, sample.path, "POST", data=body, content_type=content_type)
             faults += judge(portal, sample, kind, answer, before)

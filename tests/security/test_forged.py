@@ -14,10 +14,10 @@ from tests.security.world import marked_as_sample
 REFUSAL = "did not come from this site"
 FOREIGN = {
     "cross-site": {"Sec-Fetch-Site": "cross-site"},
+    "a foreign origin": {"Origin": "https://evil.example"},
     "another host of the same site": {"Sec-Fetch-Site": "same-site"},
     "cross-site, with our origin": {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
     "an unknown word": {"Sec-Fetch-Site": "friendly"},
-    "a foreign origin": {"Origin": "https://evil.example"},
     "an origin like ours": {"Origin": "http://localhost.evil.example"},
     "our host at another port": {"Origin": "http://localhost:8443"},
     "no origin to speak of": {"Origin": "null"},
@@ -81,11 +81,14 @@ def test_a_form_without_its_token_or_with_anothers_is_refused(portal, world, sam
 
 
 @pytest.mark.parametrize("how", list(FOREIGN))
-def test_a_form_from_another_site_is_refused_even_with_a_good_token(portal, world, samples, how):
-    faults = []
+def test_a_form_from_another_site_is_refused_even_with_a_good_token(portal, world, samples, how, is_long):
+    """The first two ways at every address; in the short run the others at every third."""
+    faults, ways = [], list(FOREIGN)
+    whole = is_long or ways.index(how) < 2
+    tried = list(samples.values()) if whole else list(samples.values())[ways.index(how) % 3 :: 3]
     with tokens_checked(portal):
         own = {persona: form_token(portal, persona) for persona in {s.persona for s in samples.values()}}
-        for sample in samples.values():
+        for sample in tried:
             token, cookie = own[sample.persona]
             before = world.written()
             answer = forged(portal, sample, FOREIGN[how], token, cookie)

@@ -46,6 +46,7 @@ def test_refusals_carry_them_too(portal, world):
 
 def test_a_broken_page_says_nothing_about_itself(portal, monkeypatch):
     """No trace, no file name, no setting; the number in it finds the line in the log."""
+
     def broken(**_arguments):
         raise RuntimeError("secret-of-the-inside /work/portal")
 
@@ -149,7 +150,7 @@ def test_a_line_of_the_log_stays_one_line_whatever_a_request_says(portal, monkey
     nasty = ["\x1b[2J", "\u202eevil", "%0d%0a{%22event%22:%22forged%22}", *SCRIPTS[:5]]
 
     def broken(**_arguments):
-        raise RuntimeError("one\r\n{\"event\": \"forged\"}\x1b[2J\u202e")
+        raise RuntimeError('one\r\n{"event": "forged"}\x1b[2J\u202e')
 
     monkeypatch.setitem(portal.app.view_functions, "verify.page", broken)
     portal.app.testing = False

@@ -17,7 +17,8 @@ from tests.security.payloads import SCANNERS
 # The purpose of each token, and the addresses that are made for it.
 PURPOSES = {
     "sign": ("/sign/",), "copy": ("/sign/",), "voided": ("/sign/",), "expired": ("/sign/",),
-    "invitation": ("/invitation/",), "password_reset": ("/password-reset/",), "access": ("/access/", "/mine/"),
+    "invitation": ("/invitation/",), "password_reset": ("/password-reset/",),
+    "access": ("/access/", "/mine/"),
 }  # fmt: skip
 LOADS = 1000
 
@@ -124,7 +125,9 @@ def test_a_token_opens_nobody_elses_place(portal, world):
     token = links.issue(world.recipients["corvid.cora"], now=world.now)
     answer = portal.ask("stranger", f"/sign/{token}", "POST", data={"consent": "yes"})
     cookies = tuple(
-        tuple(c.partition(";")[0].split("=", 1)) for c in answer.headers.getlist("Set-Cookie") if "form" not in c
+        tuple(c.partition(";")[0].split("=", 1))
+        for c in answer.headers.getlist("Set-Cookie")
+        if "form" not in c
     )
     own = world.recipients["corvid.cora"].id
 
@@ -183,9 +186,7 @@ def test_a_used_or_replaced_link_is_dead(portal, world):
     """An access link works once; a new password link kills the one before."""
     first = portal.ask("stranger", f"/mine/{world.tokens['access']}", "POST")
     again = portal.ask("stranger", f"/mine/{world.tokens['access']}", "POST")
-    person_tokens.issue(
-        person_tokens.RESET, email=world.cast.ben.email, person=world.cast.ben, now=world.now
-    )
+    person_tokens.issue(person_tokens.RESET, email=world.cast.ben.email, person=world.cast.ben, now=world.now)
     older = portal.ask("stranger", f"/password-reset/{world.tokens['password_reset']}")
 
     assert (first.status, again.status) == (303, 410)

@@ -15,7 +15,8 @@ from tests.security.test_bad_input import all_fields, attempts
 from tests.threads import at_once
 
 QUERY = "?" + "&".join(
-    f"{name}=%00{10**30}" for name in ("q", "after", "before", "sort", "owner", "party", "state", "open", "next")
+    f"{name}=%00{10**30}"
+    for name in ("q", "after", "before", "sort", "owner", "party", "state", "open", "next")
 )
 FEW = ("stranger", "ana", "ada", "half", "fresh", "stale", "proved", "claire", "gina", "theo")
 

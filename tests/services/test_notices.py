@@ -131,7 +131,6 @@ def test_a_server_that_is_away_is_waited_for(home, now, run_jobs):
     "changes",
     [
         {"subject": "Hello\r\nBcc: all@x.example"},
-        {"name": "Claire\nBcc: all@x.example"},
         {"to": "claire@x.example\r\nBcc: all@x.example"},
         {"to": "claire@x.example, all@x.example"},
         {"to": "nobody"},
