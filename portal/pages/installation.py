@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from portal.clock import utc_now
@@ -16,13 +18,19 @@ bp = Blueprint("installation", __name__)
 @bp.get("/settings")
 @requires("installation.read")
 def page() -> Response:
+    return show_settings(None)
+
+
+def show_settings(trail: dict[str, Any] | None) -> Response:
+    """The page, with the outcome of a check of the history where one was asked for."""
     now = utc_now()
     return show(
         "installation/show.html",
         keys=keys.overview(now),
         settings=describe(installation.current().settings),
         reasons=readiness.reasons(now),
-        trail=None,
+        trail=trail,
+        trail_text=audit_chains.as_text,
         now=now,
     )
 
@@ -40,13 +48,4 @@ def ca() -> Response:
 @requires("installation.read")
 def check_trail() -> Response:
     """Check every chain of the trail now."""
-    now = utc_now()
-    return show(
-        "installation/show.html",
-        keys=keys.overview(now),
-        settings=describe(installation.current().settings),
-        reasons=readiness.reasons(now),
-        trail=audit_chains.verify(),
-        trail_text=audit_chains.as_text,
-        now=now,
-    )
+    return show_settings(audit_chains.verify())
