@@ -16,6 +16,7 @@ from portal.channels import Message, Rejected, Unavailable
 
 SECONDS = 20
 PLAIN_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f@<>\"(),:;?\\]{1,64}@[^\s\x00-\x20\x7f@<>\"(),:;?\\]{1,255}\Z")
+LONGEST_LINE = 400  # of a name or subject; folding takes the square of it
 SECOND_HEADER = re.compile(r"\r|\n(?![ \t]|\Z)")
 
 
@@ -110,7 +111,7 @@ def compose(message: Message, sender: str) -> EmailMessage:
 def _plain(text: str) -> str:
     """One line of words. What looks like an encoded word is taken apart: Python before 3.11.10 would
     decode it and write the line ends it hides into the header (CVE-2024-6923)."""
-    return " ".join(text.replace("\0", " ").split()).replace("=?", "= ?")
+    return " ".join(text.replace("\0", " ").split()).replace("=?", "= ?")[:LONGEST_LINE]
 
 
 def _one_line(text: str) -> str:

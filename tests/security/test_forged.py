@@ -130,7 +130,9 @@ def test_reading_changes_nothing(portal, world, method, is_long):
     faults, read = [], 0
     with marked_as_sample(world):
         for rule in routes.rules(portal.app, "GET"):
-            for given in routes.arguments(world, portal.app, rule, breadth=40 if is_long else 9):
+            for given in routes.arguments(
+                world, portal.app, rule, breadth=40 if is_long else 9 if method == "GET" else 3
+            ):
                 path = routes.address(portal.app, rule, given)
                 for persona in readers(world, given):
                     if not may_try(portal, rule.endpoint, persona, given):
@@ -145,7 +147,7 @@ def test_reading_changes_nothing(portal, world, method, is_long):
                     faults += [f"{answer}: {fault}" for fault in answer.faults]
 
     assert not faults, "\n".join(faults[:20])
-    assert read > 200
+    assert read > 150
 
 
 def readers(world, given):
