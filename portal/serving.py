@@ -25,7 +25,7 @@ from portal import i18n, pages
 from portal.clock import utc_now
 from portal.errors import PortalError
 from portal.models import base, schema
-from portal.services import installation, policies, templates
+from portal.services import gateways, installation, policies, templates
 from portal.settings import ROOT, Settings, is_loopback
 
 RESTART_WAIT_S = 1.0
@@ -41,9 +41,10 @@ def serve(
     settings: Settings, *, host: str, port: int, workers: int, prepared: Callable[[], None] | None = None
 ) -> None:
     """Start everything and stay until SIGINT or SIGTERM. Raises CannotStart with one sentence."""
-    check_can_start(settings, host, port)
+    check_can_start(host, port)
     with only_start(settings):
         prepare(settings)
+        check_messages_leave(settings)
         installation.set_fact("address", local_address(settings, host, port), utc_now())
         if prepared is not None:
             prepared()
@@ -51,12 +52,16 @@ def serve(
         run_tree(host, port, workers)
 
 
-def check_can_start(settings: Settings, host: str, port: int) -> None:
-    if not settings.base_url_is_local and settings.uses_mailbox:
+def check_messages_leave(settings: Settings) -> None:
+    """Where outside people are to come, their messages must go out to them."""
+    if not settings.base_url_is_local and gateways.all_stay_here():
         raise CannotStart(
-            "BASE_URL is a public address but MAIL_URL and SMS_URL are not set: nobody would get a message. "
-            "Set COUNTERSIGN_MAIL_URL, or leave COUNTERSIGN_BASE_URL out to try the portal on this machine."
+            "BASE_URL is a public address but no mail gateway is set up: nobody would get a message. Set "
+            "COUNTERSIGN_MAIL_URL, or start without COUNTERSIGN_BASE_URL and connect one on the mail page."
         )
+
+
+def check_can_start(host: str, port: int) -> None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

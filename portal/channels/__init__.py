@@ -7,6 +7,7 @@ Each gateway has `send(message)`, which returns once the message is taken, or ra
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 
@@ -32,7 +33,14 @@ class Message:
 
 
 class Unavailable(Exception):
-    """The gateway cannot be reached or asks to come back later; nothing was taken."""
+    """The gateway cannot be reached or asks to come back later; nothing was taken.
+
+    `after` is how long the gateway asked to be left alone, where it said so.
+    """
+
+    def __init__(self, reason: str, after: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
 
 
 class Rejected(Exception):
@@ -42,8 +50,9 @@ class Rejected(Exception):
 class Gateway(Protocol):
     keeps_text: bool  # the message must stay readable here afterwards
 
-    def send(self, message: Message) -> None:
-        """Hand the message over. Raises Unavailable or Rejected."""
+    def send(self, message: Message) -> str | None:
+        """Hand the message over; the gateway's own number for it, if it gives one. Raises Unavailable
+        or Rejected."""
 
 
 def mail_gateway(url: str, sender: str) -> Gateway:

@@ -21,11 +21,16 @@ class Notice(KeyedModel):
     text = peewee.TextField(default="")  # encrypted; emptied once a gateway has taken it
     html = peewee.TextField(default="")  # encrypted; emptied likewise
     attachments = JsonField(default=list)  # document ids
-    status = peewee.TextField(default="queued")  # queued | sent | failed
-    failure = peewee.TextField(default="")
+    # queued | sent (a gateway took it) | delivered (it says) | returned (it came back) | failed (never taken)
+    status = peewee.TextField(default="queued")
+    failure = peewee.TextField(default="")  # why it failed or came back; why it still waits
     attempts = peewee.IntegerField(default=0)
     created_at = UtcField(index=True)
     sent_at = UtcField(null=True)
+    gateway = peewee.TextField(default="")  # the kind that took it: smtp, twilio ...
+    remote_id = peewee.TextField(default="", index=True)  # the gateway's own number
+    useful_until = UtcField(null=True)  # no longer sent after this
+    settled_at = UtcField(null=True)  # when it was delivered, returned or given up
 
     class Meta:
         indexes = ((("status", "created_at"), False),)

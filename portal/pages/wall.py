@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask import request
 
 from portal.errors import NotFound
-from portal.services import installation
+from portal.services import gateways, installation
 from portal.settings import is_loopback
 
 FORWARDING = ("Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip")
@@ -22,14 +22,14 @@ def stands_open() -> bool:
     request that came straight from this machine, to a loopback name, through no proxy."""
     settings = installation.current().settings
     return (
-        settings.uses_mailbox
-        and settings.base_url_is_local
+        settings.base_url_is_local
         and settings.sample_marker.is_file()
         and is_loopback(request.remote_addr or "")
         and is_loopback(request.environ.get("SERVER_NAME", ""))
         and is_loopback(host_name(request.environ.get("HTTP_HOST", "")))
         and not any(header in request.headers for header in FORWARDING)
         and not any(name.lower().startswith("x-forwarded") for name in request.headers.keys())  # noqa: SIM118
+        and gateways.all_stay_here()
     )
 
 

@@ -168,6 +168,7 @@ def send_code(place: Place, *, by: Actor, now: datetime) -> None:
             now=now,
             contract=place.contract,
             recipient_id=recipient.id,
+            useful_until=now + LIFE,
             context={"code": code, "minutes": 10, "host": notices.url("").split("//", 1)[-1].split(":")[0]},
         )
         note("code.sent", place, by, now, number=MOST_CODES - state.codes_left + 1)

@@ -6,10 +6,10 @@ from importlib import import_module
 
 MODULES = (
     "portal.services.audit_chains",
+    "portal.services.deliveries",
     "portal.services.demonstrations",
     "portal.services.envelopes",
     "portal.services.leftovers",
-    "portal.services.notices",
     "portal.services.reminders",
     "portal.services.sealing",
     "portal.services.sign_in",

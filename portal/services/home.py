@@ -175,11 +175,12 @@ def stuck(person: Person) -> list[Row]:
 
 
 def undelivered(person: Person) -> list[Row]:
+    never_arrived = Notice.status.in_(("failed", "returned"))
     rows: Any = (
         Notice.select(Notice, Contract, Counterparty)
         .join(Contract, on=(Notice.contract_id == Contract.id), attr="contract")
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
-        .where((Contract.owner == person) & latest(Notice, Notice.status == "failed", Notice.created_at))
+        .where((Contract.owner == person) & latest(Notice, never_arrived, Notice.created_at))
         .order_by(Notice.created_at.desc())
         .limit(MOST_ROWS)
     )

@@ -1,8 +1,8 @@
 """Messages the portal sends: written with the fact they tell of, delivered by a job.
 
 `queue` renders a mail or text message in the reader's language, keeps it encrypted and adds the
-job that hands it to the gateway, all in the caller's transaction. Once a real gateway has taken
-it the words are emptied; with `mailbox:` they stay, since the mailbox page shows them.
+job that hands it to the gateway (`deliveries`), all in the caller's transaction. Once a real gateway
+has taken it the words are emptied; with `mailbox:` they stay, since the mailbox page shows them.
 
 What a contract with PHI says never leaves by mail: `queue` replaces its title and drops what
 people wrote.
@@ -14,13 +14,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from portal import channels, failpoints
-from portal.channels import Attachment, Message, Rejected, Unavailable
 from portal.errors import TooMany
 from portal.i18n import gettext as _
-from portal.models.base import new_id, transaction
-from portal.models.contracts import Contract, Document
-from portal.models.envelopes import Recipient
+from portal.models.base import new_id
+from portal.models.contracts import Contract
 from portal.models.notices import Notice
 from portal.models.parties import LegalEntity
 from portal.services import installation, jobs, rendering
@@ -31,6 +28,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # channel -> (most, within) to one address, and by one sender. Only acts of people are counted
 # against them; what the portal owes somebody (a finished contract, say) is always sent.
 TO_ADDRESS = {"mail": ((12, HOUR), (40, DAY)), "sms": ((6, HOUR), (12, DAY))}
+MOST_TRIES = 2000  # a message is given up by its age, not by a number of tries
 BY_SENDER = {"mail": ((200, HOUR), (1000, DAY)), "sms": ((60, HOUR), (300, DAY))}
 
 
@@ -49,12 +47,13 @@ def queue(
     person_id: str | None = None,
     sender_id: str = "",
     attachments: Sequence[str] = (),
+    useful_until: datetime | None = None,
 ) -> Notice:
     """Write one message and the job that delivers it, inside the caller's transaction.
 
     Templates get `context`, and always: name, url (makes an address absolute), company (name,
     address, logo_url), and with a contract reference, title and has_phi. `attachments` are document
-    ids; with PHI none is taken.
+    ids; with PHI none is taken. After `useful_until` (a code that has died) it is sent no more.
     """
     said = words(name, context or {}, contract)
     render = rendering.mail if channel == "mail" else rendering.sms
@@ -76,8 +75,11 @@ def queue(
         html=box.seal(rendered.html) if rendered.html else "",
         attachments=[] if contract and contract.has_phi else list(attachments),
         created_at=now,
+        useful_until=useful_until,
     )
-    jobs.add("deliver_notice", {"notice": notice.id}, key=f"deliver:{notice.id}", now=now)
+    jobs.add(
+        "deliver_notice", {"notice": notice.id}, key=f"deliver:{notice.id}", now=now, max_attempts=MOST_TRIES
+    )
     return notice
 
 
@@ -148,66 +150,3 @@ def read(notice: Notice) -> tuple[str, str]:
         box.open(notice.text) if notice.text else "",
         box.open(notice.html) if notice.html else "",
     )
-
-
-@jobs.handler("deliver_notice")
-def deliver(payload: dict[str, Any], context: jobs.Context) -> None:
-    """Hand one message to its gateway, then say so. A kill between the two repeats the same id."""
-    notice = Notice.get_or_none(Notice.id == payload["notice"])
-    if notice is None or notice.status != "queued":
-        return
-    settings = installation.current().settings
-    gateway = (
-        channels.mail_gateway(settings.mail_url, settings.mail_from)
-        if notice.channel == "mail"
-        else channels.sms_gateway(settings.sms_url)
-    )
-    Notice.update(attempts=Notice.attempts + 1).where(Notice.id == notice.id).execute()
-    failpoints.reach("notice.before_gateway")
-    try:
-        gateway.send(message_of(notice))
-    except Unavailable as error:
-        raise jobs.Retry(str(error)) from error
-    except Rejected as error:
-        raise jobs.GiveUp(str(error)) from error
-    failpoints.reach("notice.after_gateway")
-    with transaction():
-        context.hold()
-        taken: dict[str, Any] = {"status": "sent", "sent_at": context.clock(), "failure": ""}
-        if not gateway.keeps_text:
-            taken |= {"text": "", "html": ""}
-        Notice.update(taken).where(Notice.id == notice.id).execute()
-
-
-def message_of(notice: Notice) -> Message:
-    text, html = read(notice)
-    return Message(
-        id=notice.id,
-        to=notice.address,
-        name=notice.name,
-        subject=notice.subject,
-        text=text,
-        html=html,
-        language=notice.language,
-        attachments=tuple(attached(identity) for identity in notice.attachments),
-    )
-
-
-def attached(document_id: str) -> Attachment:
-    from portal.services import documents
-
-    document = Document.get_by_id(document_id)
-    return Attachment(document.file_name, documents.read(document))
-
-
-@jobs.on_failure("deliver_notice")
-def delivery_failed(payload: dict[str, Any], reason: str, now: datetime) -> None:
-    """A message that will never arrive: the owner of the contract sees whom it was for."""
-    notice = Notice.get_or_none(Notice.id == payload["notice"])
-    if notice is None or notice.status != "queued":
-        return
-    Notice.update(status="failed", failure=reason[:500]).where(Notice.id == notice.id).execute()
-    if notice.recipient_id and notice.channel == "mail":
-        Recipient.update(problem="undelivered").where(
-            (Recipient.id == notice.recipient_id) & (Recipient.problem == "")
-        ).execute()

@@ -1,0 +1,144 @@
+"""What becomes of a message: handed to its gateway by a job, then delivered, or returned.
+
+`deliver` tries again with growing waits until the message is taken, refused, or no longer useful; the
+reason stands beside the waiting message meanwhile. What gateways say afterwards (a receipt, a bounce)
+comes in through `report`, however it is learnt.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from portal import failpoints
+from portal.channels import Attachment, Message, Rejected, Unavailable
+from portal.i18n import gettext as _
+from portal.models.base import lock_row, transaction
+from portal.models.contracts import Document
+from portal.models.envelopes import Envelope, Recipient
+from portal.models.notices import Notice
+from portal.services import audit, gateways, jobs, notices
+from portal.services.audit import SYSTEM
+
+# How long a message is worth delivering where it does not say so itself; mail as servers do.
+USEFUL_FOR = {gateways.MAIL: timedelta(days=4), gateways.SMS: timedelta(hours=12)}
+FIRST_WAIT = {gateways.MAIL: timedelta(seconds=20), gateways.SMS: timedelta(seconds=5)}
+LONGEST_WAIT = timedelta(minutes=10)
+
+DELIVERED, RETURNED = "delivered", "returned"
+
+
+@jobs.handler("deliver_notice")
+def deliver(payload: dict[str, Any], context: jobs.Context) -> None:
+    """Hand one message to its gateway, then say so. A kill between the two repeats the same id."""
+    notice = Notice.get_or_none(Notice.id == payload["notice"])
+    if notice is None or notice.status != "queued":
+        return
+    if context.clock() >= useful_until(notice):
+        raise jobs.GiveUp(notice.failure or _("no gateway took it in time"))
+    channel = gateways.in_force(notice.channel)
+    gateway = gateways.of(notice.channel)
+    Notice.update(attempts=Notice.attempts + 1).where(Notice.id == notice.id).execute()
+    failpoints.reach("notice.before_gateway")
+    try:
+        remote_id = gateway.send(message_of(notice))
+    except Unavailable as error:
+        Notice.update(failure=str(error)[:500]).where(Notice.id == notice.id).execute()
+        raise jobs.Retry(str(error), wait(notice, context.clock(), error.after)) from error
+    except Rejected as error:
+        raise jobs.GiveUp(str(error)) from error
+    failpoints.reach("notice.after_gateway")
+    with transaction():
+        context.hold()
+        taken: dict[str, Any] = {
+            "status": "sent", "sent_at": context.clock(), "failure": "",
+            "gateway": channel.url.split(":", 1)[0], "remote_id": remote_id or "",
+        }  # fmt: skip
+        if not gateway.keeps_text:
+            taken |= {"text": "", "html": ""}
+        Notice.update(taken).where((Notice.id == notice.id) & (Notice.status == "queued")).execute()
+
+
+def useful_until(notice: Notice) -> datetime:
+    """When trying ends: what the message says itself, else as long as its channel is worth."""
+    kept: datetime | None = notice.useful_until
+    return kept or notice.created_at + USEFUL_FOR[notice.channel]
+
+
+def wait(notice: Notice, now: datetime, asked: timedelta | None) -> timedelta:
+    """Until the next try: as the gateway asked, else twice as long each time; never past its use."""
+    grown = min(LONGEST_WAIT, FIRST_WAIT[notice.channel] * 2 ** min(notice.attempts, 10))
+    chosen = asked or grown * random.uniform(0.8, 1.2)  # noqa: S311
+    return max(timedelta(seconds=1), min(chosen, useful_until(notice) - now))
+
+
+def message_of(notice: Notice) -> Message:
+    text, html = notices.read(notice)
+    return Message(
+        id=notice.id,
+        to=notice.address,
+        name=notice.name,
+        subject=notice.subject,
+        text=text,
+        html=html,
+        language=notice.language,
+        attachments=tuple(attached(identity) for identity in notice.attachments),
+    )
+
+
+def attached(document_id: str) -> Attachment:
+    from portal.services import documents
+
+    document = Document.get_by_id(document_id)
+    return Attachment(document.file_name, documents.read(document))
+
+
+@jobs.on_failure("deliver_notice")
+def delivery_failed(payload: dict[str, Any], reason: str, now: datetime) -> None:
+    """A message that will never arrive: the owner of the contract sees whom it was for, and why."""
+    notice = Notice.get_or_none(Notice.id == payload["notice"])
+    if notice is None or notice.status != "queued":
+        return
+    Notice.update(status="failed", failure=reason[:500], settled_at=now).where(
+        Notice.id == notice.id
+    ).execute()
+    mark_recipient(notice, now)
+
+
+def report(notice_id: str, outcome: str, *, reason: str = "", now: datetime) -> bool:
+    """Take in what a gateway or a mail server said of a message it had taken: "delivered" or "returned".
+
+    The only door for receipts, bounces and polls. A return is final and marks the person; a receipt
+    never takes it back. The same report twice changes nothing. True where something changed.
+    """
+    with transaction():
+        notice = lock_row(Notice.select().where(Notice.id == notice_id)).first()
+        expected = ("queued", "sent") if outcome == DELIVERED else ("queued", "sent", DELIVERED)
+        if notice is None or notice.status not in expected:
+            return False
+        Notice.update(status=outcome, failure=reason[:500], settled_at=now).where(
+            Notice.id == notice.id
+        ).execute()
+        if outcome == RETURNED:
+            mark_recipient(notice, now)
+    return True
+
+
+def mark_recipient(notice: Notice, now: datetime) -> None:
+    """Show the owner that a person could not be reached; inside the caller's transaction."""
+    if not notice.recipient_id or notice.channel != gateways.MAIL:
+        return
+    marked = (
+        Recipient.update(problem="undelivered")
+        .where((Recipient.id == notice.recipient_id) & (Recipient.problem == ""))
+        .execute()
+    )
+    if marked and notice.contract_id:
+        recipient = (
+            Recipient.select(Recipient, Envelope).join(Envelope).where(Recipient.id == notice.recipient_id)
+        ).get()
+        audit.append(
+            "recipient.undelivered", ("recipient", recipient.id), chain=notice.contract_id, by=SYSTEM,
+            now=now, personal={"name": recipient.name},
+        )  # fmt: skip
