@@ -25,6 +25,7 @@ MODULES = (
     "people",
     "policies",
     "installation",
+    "setup_guide",
     "account",
     "sign_in",
     "second_factor",

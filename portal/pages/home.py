@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from portal.clock import utc_now
 from portal.pages import guards
 from portal.pages.respond import leave, show
-from portal.services import home
+from portal.services import home, permissions, setup_guide
 
 bp = Blueprint("home", __name__)
 
@@ -22,6 +22,7 @@ def page() -> Response:
     if not person.is_staff:
         return leave("/mine")
     now = utc_now()
+    guide = setup_guide.unfinished(now) if permissions.allows(person, "installation.edit") else None
     return show(
         "home/show.html",
         today=now.astimezone(ZoneInfo(person.zone)).date(),
@@ -30,4 +31,5 @@ def page() -> Response:
         others=home.waiting_for_others(person),
         stuck=home.stuck(person),
         is_new=not home.has_contracts(),
+        guide=guide,
     )
