@@ -14,7 +14,7 @@ from urllib.parse import quote
 HIDDEN = "(hidden)"
 SHORTEST = 4  # a shorter value would take half of all words with it
 # Addresses whose next part is a token: who holds it is its reader.
-TOKEN_PATHS = ("sign", "access", "invitation", "password-reset")
+TOKEN_PATHS = ("sign", "access", "invitation", "password-reset", "mine")
 NAMES = r"[\w.-]*(?:token|code|key|secret|passw|signature|assertion|otp|session)[\w.-]*"
 
 SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
