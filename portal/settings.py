@@ -219,7 +219,8 @@ def kept(data_dir: Path, name: str, sources: dict[str, str], setting: str, creat
 
 def write_once(path: Path, content: bytes) -> None:
     """Create a private file whole or not at all; an existing one stays as it is."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (path.parent.parent, path.parent):  # `mode` is not for parents made on the way
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
