@@ -228,6 +228,7 @@ REASONS: tuple[tuple[re.Pattern[str], Sentence], ...] = tuple(
          lambda _m: _("The other side cannot be reached.")),
         (r"Timeout|timed out", lambda _m: _("The other side does not answer in time.")),
         (r"SSL|certificate verify", lambda _m: _("The other side has a certificate that cannot be trusted.")),
+        (r"no gateway took it in time", lambda _m: _("No gateway took it in time.")),
         (r"its worker ended each time", lambda _m: _("The work was interrupted each time it was begun.")),
         (r"database|OperationalError", lambda _m: _("The database was away or busy.")),
         (r"No space left|disk", lambda _m: _("The disk is full.")),

@@ -157,7 +157,7 @@ def test_it_speaks_french(client, cast, failed):
     page = client.get(PAGE).text
 
     assert "Exploitation" in page
-    assert "Le serveur de messagerie ne prend pas d’e-mail pour cette adresse." in page
+    assert "Le serveur de messagerie ne prend pas de courriel pour cette adresse." in page
 
 
 def test_a_long_queue_shows_its_newest_and_says_how_many(client, cast):
