@@ -35,6 +35,7 @@ WORK = {
     "seal_envelope": lazy("Set the company seal"),
     "upgrade_seal": lazy("Add the time from outside to the company seal"),
     "send_envelope": lazy("Send for signature"),
+    "make_demonstration": lazy("Make the sample PDF for consumers"),
     "fold_chains": lazy("Sign the history"),
     "check_audit": lazy("Check the history"),
     "remind": lazy("Send reminders"),

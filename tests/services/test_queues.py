@@ -13,7 +13,7 @@ from portal.models.base import transaction
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.jobs import Job
 from portal.models.notices import Notice
-from portal.services import audit_chains, jobs, notices, queues, sealing
+from portal.services import audit_chains, handlers, jobs, notices, queues, sealing
 from portal.services.audit import SYSTEM
 from tests.services.signing import actor
 from tests.services.test_sealing import completed, recipient, sent
@@ -50,6 +50,14 @@ def test_each_job_stands_in_one_queue(home, now):
         ("mail", 1), ("sms", 1), ("seals", 1), ("rest", 1),
     ]  # fmt: skip
     assert look("mail", now).oldest == now
+
+
+def test_every_kind_of_work_has_a_name_for_people():
+    """Whoever adds a kind says in `queues.WORK` what it does; a page shows it when it fails."""
+    handlers.load()
+    known = {kind for kind, handler in jobs.HANDLERS.items() if handler.__module__.startswith("portal.")}
+
+    assert known - set(queues.WORK) == {queues.DELIVERY}
 
 
 def test_work_put_back_says_why_and_when_it_is_tried_next(home, now):
