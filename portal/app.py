@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
+from time import perf_counter
 from typing import Any
 
 import peewee
@@ -15,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from portal import assets, i18n, logs, pages
 from portal.errors import Invalid, NotFound, PortalError, TooMany
 from portal.models import base
+from portal.pages import guards
 from portal.services import installation
 from portal.services.builtin_ceremony import BuiltinCeremony
 from portal.settings import ROOT, BadSettings, Settings
@@ -56,7 +58,7 @@ def create_app(settings: Settings) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.auto_reload = False
     app.config["TEMPLATES_AUTO_RELOAD"] = False
-    logs.set_up()
+    logs.set_up(settings)
     i18n.install(app.jinja_env)
     Htmx(app)
     assets.serve(app)
@@ -72,7 +74,7 @@ def guard_requests(app: Flask) -> None:
 
     @app.before_request
     def begin() -> None:
-        g.request_id = secrets.token_hex(8)
+        g.began, g.request_id = perf_counter(), secrets.token_hex(8)
         if request.mimetype != "multipart/form-data":
             # Werkzeug's limits on forms hold for multipart only, and parsing many megabytes is slow.
             request.max_content_length = MAX_TYPED_BYTES
@@ -99,7 +101,7 @@ def guard_requests(app: Flask) -> None:
             headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         if answer.mimetype == "text/html":
             headers.add("Vary", "HX-Request")
-        logs.request_done(answer.status_code)
+        account_for(answer.status_code)
         return answer
 
     @app.teardown_request
@@ -109,6 +111,14 @@ def guard_requests(app: Flask) -> None:
             base.db.close()
         elif base.db.in_transaction():
             base.db.rollback()
+
+
+def account_for(status: int) -> None:
+    """Count the request, and write its line where it has one."""
+    took = perf_counter() - g.get("began", perf_counter())
+    opened = installation.current()
+    opened.tally.add(logs.rule(), request.method, status, took)
+    logs.request_done(status, took * 1000, guards.client_address(), each=opened.settings.log_requests)
 
 
 def comes_from_here(app: Flask) -> bool:

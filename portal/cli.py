@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -89,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("file", type=Path, metavar="FILE")
 
     add(commands, "settings", do_settings, "every setting, its value and where it comes from")
+    add(commands, "doctor", do_doctor, "what is wrong with this installation and what to do")
     return top
 
 
@@ -288,6 +290,16 @@ def do_settings(arguments: argparse.Namespace) -> int:
     text = "\n".join(f"{row['name']:<{width}}  {row['value'] or '-'}  ({row['source']})" for row in rows)
     say(arguments, {"settings": rows}, text)
     return 0
+
+
+def do_doctor(arguments: argparse.Namespace) -> int:
+    """Its findings are the answer, so what libraries log meanwhile is left out."""
+    from portal.services import doctor
+
+    logging.disable(logging.CRITICAL)
+    found = doctor.examine(os.environ, utc_now)
+    say(arguments, doctor.as_dict(found), doctor.as_text(found))
+    return 0 if doctor.is_well(found) else 1
 
 
 # --- opening ---------------------------------------------------------------------------------

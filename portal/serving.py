@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from portal import i18n, pages
+from portal import i18n, logs, pages, tally
 from portal.clock import utc_now
 from portal.errors import PortalError
 from portal.models import base, schema
@@ -46,6 +46,7 @@ def serve(
         prepare(settings)
         check_messages_leave(settings)
         installation.set_fact("address", local_address(settings, host, port), utc_now())
+        tally.clear(settings.run_dir)
         if prepared is not None:
             prepared()
         base.db.close()
@@ -145,6 +146,7 @@ def web_server(host: str, port: int, *, workers: int, target: str = "wsgi:app") 
         workers_kill_timeout=10,
         log_access=False,
         log_level="warning",
+        log_dictconfig=logs.for_web_server(),
         working_dir=ROOT,
     )
 

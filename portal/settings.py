@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "COUNTERSIGN_"
@@ -31,6 +31,7 @@ class Setting:
     default: str = ""
     secret: bool = False
     schemes: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 SETTINGS = (
@@ -58,6 +59,9 @@ SETTINGS = (
     Setting("TSA_URL", "address of an RFC 3161 timestamp authority", schemes=("http", "https")),
     Setting("SEAL_P12", "PKCS#12 file with your own sealing key and certificate"),
     Setting("SEAL_P12_PASSWORD", "password of that file", secret=True),
+    Setting("METRICS_TOKEN", "whoever sends it as Bearer may read /metrics from elsewhere; 16 characters or "
+            "more", secret=True),
+    Setting("LOG_REQUESTS", "a line in the log for each request: off or on", "off", choices=("off", "on")),
 )  # fmt: skip
 
 
@@ -75,6 +79,8 @@ class Settings:
     tsa_url: str
     seal_p12: Path | None
     seal_p12_password: str
+    metrics_token: str = field(repr=False)
+    log_requests: bool
     secret_key: str = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -97,6 +103,11 @@ class Settings:
         return self.data_dir / "sample"
 
     @property
+    def run_dir(self) -> Path:
+        """What only the running processes need: their counts of requests."""
+        return self.data_dir / "run"
+
+    @property
     def key_dir(self) -> Path:
         return self.data_dir / "keys"
 
@@ -114,7 +125,7 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
     """
     environ = os.environ if environ is None else environ
     given = {s.name: environ.get(PREFIX + s.name, "").strip() for s in SETTINGS}
-    faults = unknown_names(environ) + bad_schemes(given)
+    faults = unknown_names(environ) + bad_schemes(given) + bad_choices(given)
     data_dir = Path(given["DATA_DIR"]) if given["DATA_DIR"] else ROOT / "var"
     data_dir = data_dir if data_dir.is_absolute() else Path.cwd() / data_dir
     sources = {s.name: source_of(s, given[s.name]) for s in SETTINGS}
@@ -133,6 +144,8 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
         faults.append(f"{PREFIX}BASE_URL has no host name: write it as https://contracts.example.com.")
     if base_url and (urlsplit(base_url).path or urlsplit(base_url).query):
         faults.append(f"{PREFIX}BASE_URL must end after the host name and port.")
+    if given["METRICS_TOKEN"] and len(given["METRICS_TOKEN"]) < 16:
+        faults.append(f"{PREFIX}METRICS_TOKEN is shorter than 16 characters.")
     if faults:
         raise BadSettings("\n".join(faults))
     return Settings(
@@ -146,6 +159,8 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
         tsa_url=given["TSA_URL"],
         seal_p12=p12,
         seal_p12_password=given["SEAL_P12_PASSWORD"],
+        metrics_token=given["METRICS_TOKEN"],
+        log_requests=given["LOG_REQUESTS"] == "on",
         secret_key=secret_key,
         encryption_keys=keys,
         sources=sources,
@@ -167,6 +182,14 @@ def bad_schemes(given: Mapping[str, str]) -> list[str]:
         f"{PREFIX}{s.name} must start with {' or '.join(f'{scheme}:' for scheme in s.schemes)}."
         for s in SETTINGS
         if s.schemes and given[s.name] and given[s.name].split(":", 1)[0] not in s.schemes
+    ]
+
+
+def bad_choices(given: Mapping[str, str]) -> list[str]:
+    return [
+        f"{PREFIX}{s.name} is {' or '.join(s.choices)}."
+        for s in SETTINGS
+        if s.choices and given[s.name] and given[s.name] not in s.choices
     ]
 
 
@@ -196,7 +219,8 @@ def kept(data_dir: Path, name: str, sources: dict[str, str], setting: str, creat
 
 def write_once(path: Path, content: bytes) -> None:
     """Create a private file whole or not at all; an existing one stays as it is."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (path.parent.parent, path.parent):  # `mode` is not for parents made on the way
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -227,12 +251,32 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
         "TSA_URL": masked_url(settings.tsa_url),
         "SEAL_P12": str(settings.seal_p12 or ""),
         "SEAL_P12_PASSWORD": masked(settings.seal_p12_password),
+        "METRICS_TOKEN": masked(settings.metrics_token),
+        "LOG_REQUESTS": "on" if settings.log_requests else "off",
     }
     return [
         {"name": PREFIX + s.name, "value": values[s.name], "source": settings.sources[s.name],
          "meaning": s.meaning}
         for s in SETTINGS
     ]  # fmt: skip
+
+
+def secret_values(settings: Settings) -> set[str]:
+    """Every value that no log line, page or error may hold, in each form it is written in."""
+    urls = (
+        settings.database_url,
+        settings.mail_url,
+        settings.storage_url,
+        settings.tsa_url,
+        settings.sms_url,
+    )
+    found = {settings.secret_key, settings.seal_p12_password, settings.metrics_token}
+    found |= {urlsplit(url).password or "" for url in urls}
+    found.add(urlsplit(settings.sms_url).username or "")  # a gateway's key stands where a name would
+    found |= {unquote(value) for value in found}
+    for key in settings.encryption_keys:
+        found |= {base64.urlsafe_b64encode(key).decode(), base64.b64encode(key).decode(), key.hex()}
+    return found - {""}
 
 
 def masked(value: str) -> str:

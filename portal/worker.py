@@ -14,7 +14,7 @@ import peewee
 from portal import lifeline, logs
 from portal.clock import utc_now
 from portal.models import base
-from portal.services import handlers, installation, jobs
+from portal.services import handlers, heartbeat, installation, jobs, queues
 from portal.services.builtin_ceremony import BuiltinCeremony
 from portal.settings import Settings
 from providers import registry
@@ -27,7 +27,8 @@ def start(settings: Settings, *, parent_pid: int | None = None) -> None:
     """Run jobs until told to stop (SIGTERM, SIGINT) or until the parent process is gone."""
     if parent_pid is not None:
         lifeline.end_with_parent(parent_pid)
-    logs.set_up()
+    logs.set_up(settings)
+    logs.catch_uncaught()
     installation.open_installation(settings)
     registry.set_ceremony(BuiltinCeremony())
     handlers.load()
@@ -45,16 +46,17 @@ def loop(owner: str, clock: Callable[[], datetime], stopping: threading.Event) -
         try:
             base.db.connect(reuse_if_open=True)
             if clock() >= next_housekeeping:
+                heartbeat.beat(clock())
                 jobs.add_recurring(clock())
                 next_housekeeping = clock() + HOUSEKEEPING
             job = jobs.claim(owner, clock())
             if job is None:
                 stopping.wait(IDLE_S)
                 continue
-            done = jobs.run(job, clock)
-            logs.event(
-                "job.done" if done else "job.put_back", kind=job.kind, job=job.id, attempt=job.attempts
-            )
+            about = {"kind": job.kind, "job": job.id, "attempt": job.attempts}
+            with logs.about(**about, contract=queues.reference_of(job)):
+                if jobs.run(job, clock):
+                    logs.event("job.done")
         except peewee.PeeweeException as error:
             logs.failure(error)
             base.db.close()

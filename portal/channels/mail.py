@@ -60,22 +60,41 @@ class Smtp:
         except (smtplib.SMTPException, OSError) as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
 
-    def _connected(self) -> smtplib.SMTP:
+    def probe(self, seconds: float) -> None:
+        """Connect, encrypt and sign in as for a mail, then leave. Raises Unavailable."""
+        try:
+            with self._connected(seconds):
+                pass
+        except smtplib.SMTPAuthenticationError as error:
+            raise Unavailable(f"the mail server refused our name and password ({error.smtp_code})") from error
+        except smtplib.SMTPResponseException as error:
+            raise Unavailable(str(_refusal(error.smtp_code, error.smtp_error))) from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+    def _connected(self, seconds: float = SECONDS) -> smtplib.SMTP:
         context = ssl.create_default_context()
         if self.implicit_tls:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=SECONDS, context=context)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=seconds, context=context)
         else:
-            server = smtplib.SMTP(self.host, self.port, timeout=SECONDS)
+            server = smtplib.SMTP(self.host, self.port, timeout=seconds)
+        try:
+            self._let_in(server, context)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+    def _let_in(self, server: smtplib.SMTP, context: ssl.SSLContext) -> None:
+        if not self.implicit_tls:
             server.ehlo()
             if server.has_extn("starttls"):
                 server.starttls(context=context)
                 server.ehlo()
             elif self.user and not _is_loopback(self.host):
-                server.close()
                 raise Unavailable("the mail server offers no encryption, so the password stays here")
         if self.user:
             server.login(self.user, self.password)
-        return server
 
 
 def compose(message: Message, sender: str) -> EmailMessage:

@@ -99,6 +99,17 @@ class Authority:
         """ECDSA over SHA-256 by the audit key, whose certificate is `audit_pem`."""
         return cms.sign(_private_key(self.directory / "audit_key.pem"), message)
 
+    def is_signed_for_audit(self, message: bytes, signature: bytes) -> bool:
+        """Whether `sign_audit` made this signature over the message."""
+        key = x509.load_pem_x509_certificate(self.audit_pem).public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            return False
+        try:
+            key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
     @property
     def audit_pem(self) -> bytes:
         return (self.directory / "audit.pem").read_bytes()

@@ -99,7 +99,7 @@ class Document(KeyedModel):
     created_at = UtcField()
 
     class Meta:
-        indexes = ((("envelope_id", "kind", "version"), True),)
+        indexes = ((("envelope_id", "kind", "version"), True), (("kind", "size_bytes"), False))
 
 
 class PageImage(Model):

@@ -33,4 +33,4 @@ class Notice(KeyedModel):
     settled_at = UtcField(null=True)  # when it was delivered, returned or given up
 
     class Meta:
-        indexes = ((("status", "created_at"), False),)
+        indexes = ((("status", "created_at"), False), (("channel", "status"), False))

@@ -26,6 +26,7 @@ MODULES = (
     "policies",
     "installation",
     "setup_guide",
+    "operations",
     "account",
     "sign_in",
     "second_factor",

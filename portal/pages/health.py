@@ -1,11 +1,15 @@
-"""For machines that watch: is the process alive, is it ready, and if not, why."""
+"""For machines that watch: is the process alive, is it ready, and if not, why; and all figures."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+import hmac
+
+from flask import Blueprint, Response, jsonify, request
 
 from portal.clock import utc_now
-from portal.services import readiness
+from portal.errors import NotFound
+from portal.pages import wall
+from portal.services import installation, metrics, readiness
 
 bp = Blueprint("health", __name__)
 
@@ -17,5 +21,22 @@ def alive() -> Response:
 
 @bp.get("/readyz")
 def ready() -> tuple[Response, int]:
-    reasons = readiness.reasons(utc_now())
-    return jsonify(ready=not reasons, reasons=reasons), 503 if reasons else 200
+    found = readiness.concerns(utc_now())
+    reasons = [each.sentence for each in found if each.blocks]
+    warnings = [each.sentence for each in found if not each.blocks]
+    return jsonify(ready=not reasons, reasons=reasons, warnings=warnings), 503 if reasons else 200
+
+
+@bp.get("/metrics")
+def figures() -> Response:
+    """Figures for Prometheus: for this very machine, and for whoever holds the token."""
+    if not (wall.is_this_machine() or holds_token()):
+        raise NotFound
+    return Response(metrics.exposition(utc_now()), content_type=metrics.CONTENT_TYPE)
+
+
+def holds_token() -> bool:
+    token = installation.current().settings.metrics_token
+    scheme, _space, given = request.headers.get("Authorization", "").partition(" ")
+    is_right = hmac.compare_digest(given.strip().encode(), token.encode())
+    return bool(token) and scheme.lower() == "bearer" and is_right

@@ -29,7 +29,7 @@ def page() -> Response:
         now=now,
         mine=home.waiting_for_me(person),
         others=home.waiting_for_others(person),
-        stuck=home.stuck(person),
+        stuck=home.operations(person, now) + home.stuck(person),
         is_new=not home.has_contracts(),
         guide=guide,
     )

@@ -24,12 +24,19 @@ def stands_open() -> bool:
     return (
         settings.base_url_is_local
         and settings.sample_marker.is_file()
-        and is_loopback(request.remote_addr or "")
+        and is_this_machine()
+        and gateways.all_stay_here()
+    )
+
+
+def is_this_machine() -> bool:
+    """Whether the request came straight from this machine, to a loopback name, through no proxy."""
+    return (
+        is_loopback(request.remote_addr or "")
         and is_loopback(request.environ.get("SERVER_NAME", ""))
         and is_loopback(host_name(request.environ.get("HTTP_HOST", "")))
         and not any(header in request.headers for header in FORWARDING)
         and not any(name.lower().startswith("x-forwarded") for name in request.headers.keys())  # noqa: SIM118
-        and gateways.all_stay_here()
     )
 
 

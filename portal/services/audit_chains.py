@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,16 @@ from portal.i18n import gettext as _
 from portal.i18n import ngettext
 from portal.models.audit import AuditDetail, AuditEvent, ChainHead
 from portal.models.base import transaction
+from portal.models.jobs import Job
 from portal.services import audit, installation, jobs
 from portal.services.audit import GENESIS, INSTALLATION, SYSTEM, Fault
 
 FOLD_EVERY = timedelta(hours=1)
 MOST_HEADS = 5000  # in one folding event
 ANCHOR_SCHEMA = "countersign-anchor/1"
+LAST_CHECK, CHECKING = "last_audit_check", "check_audit"
+MOST_FAULTS = 20  # kept of one check; `countersign audit verify` names all
+RENEW_EVERY = timedelta(seconds=15)
 
 
 @jobs.recurring("fold_chains", FOLD_EVERY)
@@ -86,9 +90,41 @@ def anchor(now: datetime) -> dict[str, Any]:
 # --- checking ----------------------------------------------------------------------------------
 
 
-def verify() -> dict[str, Any]:
+def ask_for_check(now: datetime) -> None:
+    """Have every chain checked by a worker; nothing when that is about to happen anyway."""
+    with transaction():
+        if not is_checking():
+            jobs.add(CHECKING, now=now, max_attempts=3)
+
+
+def is_checking() -> bool:
+    waiting = (Job.kind == CHECKING) & Job.status.in_(("ready", "running"))
+    return bool(Job.select(Job.id).where(waiting).exists())
+
+
+@jobs.handler(CHECKING)
+def check(_payload: dict[str, Any], context: jobs.Context) -> None:
+    """Check every chain and keep the outcome, with the first faults."""
+    renewed = context.clock()
+
+    def tick() -> None:
+        nonlocal renewed
+        if context.clock() - renewed > RENEW_EVERY:
+            context.renew()
+            renewed = context.clock()
+
+    report = verify(tick)
+    now = context.clock()
+    kept = {**report, "faults": report["faults"][:MOST_FAULTS], "at": now.isoformat()}
+    with transaction():
+        context.hold()
+        installation.set_fact(LAST_CHECK, kept, now)
+
+
+def verify(tick: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Check every chain against its hashes, its personal details and the heads folded so far.
 
+    `tick` is called after each chain.
     Returns {"valid", "chains", "events", "erased", "faults": [{"chain", "number", "reason"}]}.
     """
     report: dict[str, Any] = {"valid": True, "chains": 0, "events": 0, "erased": 0, "faults": []}
@@ -99,6 +135,7 @@ def verify() -> dict[str, Any]:
         fault = check_chain(chain, rows, recorded.pop(chain, None), report, folded)
         if fault is not None:
             report["faults"].append(vars(fault))
+        tick()
     report["faults"] += [
         {"chain": chain, "number": number, "reason": "every event of this chain is gone"}
         for chain, (number, _hash) in recorded.items()
@@ -169,6 +206,22 @@ def check_folded(folded: dict[str, list[Any]]) -> list[Fault]:
         if found is None or found.hash != digest:
             faults.append(Fault(chain, number, "it is not the event folded into the installation's chain"))
     return faults
+
+
+def anchor_fault() -> str:
+    """What is wrong with the last signed head: quick, since nothing but the head is looked at."""
+    signed: dict[str, str] | None = installation.fact("last_anchor")
+    if signed is None:
+        return ""
+    if not installation.current().authority.is_signed_for_audit(
+        signed["statement"].encode(), base64.b64decode(signed["signature"])
+    ):
+        return "the signature of the last signed head is not by this installation's key"
+    said = json.loads(signed["statement"])
+    found = AuditEvent.get_or_none((AuditEvent.chain == INSTALLATION) & (AuditEvent.number == said["number"]))
+    if said["number"] and (found is None or found.hash != said["hash"]):
+        return "the installation's history is not the one that was signed"
+    return ""
 
 
 def as_text(report: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ comes in through `report`, however it is learnt.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,12 @@ FIRST_WAIT = {gateways.MAIL: timedelta(seconds=20), gateways.SMS: timedelta(seco
 LONGEST_WAIT = timedelta(minutes=10)
 
 DELIVERED, RETURNED = "delivered", "returned"
+# Messages that ask somebody to sign, and those whose code or link soon ends: sent late they mislead.
+ASKING = ("sign_request", "reminder")
+SHORT_LIVED = {
+    "signing_code": timedelta(minutes=10), "password_reset": timedelta(minutes=30),
+    "access": timedelta(minutes=30), "invitation": timedelta(days=7),
+}  # fmt: skip
 
 
 @jobs.handler("deliver_notice")
@@ -104,6 +111,38 @@ def delivery_failed(payload: dict[str, Any], reason: str, now: datetime) -> None
         Notice.id == notice.id
     ).execute()
     mark_recipient(notice, now)
+
+
+@jobs.on_retry("deliver_notice")
+def queue_again(payload: dict[str, Any], now: datetime) -> None:
+    """A message that failed is on its way again, and nobody is shown as not reached."""
+    notice = Notice.get_or_none((Notice.id == payload["notice"]) & (Notice.status == "failed"))
+    if notice is None:
+        return
+    until = max(useful_until(notice), now + USEFUL_FOR[notice.channel])
+    Notice.update(
+        status="queued", failure="", settled_at=None, attempts=0, useful_until=notice.useful_until or until
+    ).where(Notice.id == notice.id).execute()
+    if notice.recipient_id and notice.channel == gateways.MAIL:
+        Recipient.update(problem="").where(
+            (Recipient.id == notice.recipient_id) & (Recipient.problem == "undelivered")
+        ).execute()
+
+
+def out_of_date(messages: Sequence[Notice], now: datetime) -> set[str]:
+    """Ids of those that would no longer help anybody: their code, link or request has ended."""
+    asked = [n.recipient_id for n in messages if n.kind in ASKING]
+    is_open = (Envelope.status == "sent") & (Envelope.expires_at > now)
+    still: Any = Recipient.select(Recipient.id).join(Envelope).where(Recipient.id.in_(asked) & is_open)
+    open_ids = {recipient_id for (recipient_id,) in still.tuples()} if asked else set()
+    return {
+        n.id
+        for n in messages
+        if not n.text
+        or (n.useful_until is not None and n.useful_until <= now)
+        or (n.kind in SHORT_LIVED and n.created_at < now - SHORT_LIVED[n.kind])
+        or (n.kind in ASKING and n.recipient_id not in open_ids)
+    }
 
 
 def report(notice_id: str, outcome: str, *, reason: str = "", now: datetime) -> bool:

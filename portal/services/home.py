@@ -9,13 +9,14 @@ from typing import Any
 import peewee
 
 from portal.i18n import gettext as _
-from portal.i18n import lazy
+from portal.i18n import lazy, ngettext
 from portal.models.base import Model
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope, Recipient, Task
 from portal.models.notices import Notice
 from portal.models.parties import Counterparty, LegalEntity
 from portal.models.people import Person
+from portal.services import permissions, queues, readiness
 
 MOST_ROWS = 12
 LATEST = 300  # what is failed or open is looked for among so many; older ones stand in the list of contracts
@@ -172,6 +173,30 @@ def waiting_for_others(person: Person) -> list[Row]:
 def stuck(person: Person) -> list[Row]:
     """Messages that could not be delivered, people with a problem, and seals that failed."""
     return (undelivered(person) + seals_failed(person) + problems(person))[:MOST_ROWS]
+
+
+def operations(person: Person, now: datetime) -> list[Row]:
+    """For administrators: one row when something failed for good, or stands in the way."""
+    if not permissions.allows(person, "installation.edit"):
+        return []
+    reasons = readiness.reasons(now)
+    failed = queues.count_failed(now)
+    if failed:
+        reasons.append(
+            ngettext("%(num)s piece of work has failed.", "%(num)s pieces of work have failed.", failed)
+        )
+    if not reasons:
+        return []
+    return [
+        Row(
+            title=_("Operations"),
+            reference="",
+            about=" ".join(reasons),
+            path="/settings/operations",
+            word=_("Needs you"),
+            tone="failed",
+        )
+    ]
 
 
 def undelivered(person: Person) -> list[Row]:

@@ -14,6 +14,7 @@ from portal.documents.crypto import DocumentCipher, SecretBox
 from portal.models import base
 from portal.models.audit import InstallationFact
 from portal.settings import Settings
+from portal.tally import Tally
 
 if TYPE_CHECKING:
     from portal.documents.authority import Authority
@@ -30,6 +31,11 @@ class Installation:
     def box(self) -> SecretBox:
         """Encrypts small secrets: TOTP seeds, message bodies."""
         return SecretBox(list(self.settings.encryption_keys))
+
+    @cached_property
+    def tally(self) -> Tally:
+        """How many requests this process and its siblings have answered."""
+        return Tally(self.settings.run_dir)
 
     @cached_property
     def store(self) -> Store:

@@ -17,7 +17,7 @@ from typing import Any
 
 import peewee
 
-from portal import failpoints
+from portal import failpoints, scrub
 from portal.models.base import db, is_sqlite, lock_row, transaction
 from portal.models.jobs import Job
 
@@ -78,6 +78,8 @@ HANDLERS: dict[str, Handler] = {}
 RECURRING: dict[str, timedelta] = {}
 # Called when a job has failed for good, inside the transaction that says so.
 ON_FAILURE: dict[str, Callable[[dict[str, Any], str, datetime], None]] = {}
+# Called when a failed job is started again, inside that transaction.
+ON_RETRY: dict[str, Callable[[dict[str, Any], datetime], None]] = {}
 
 
 def handler(kind: str) -> Callable[[Handler], Handler]:
@@ -101,6 +103,16 @@ def on_failure(kind: str) -> Callable[[Callable[[dict[str, Any], str, datetime],
 
     def register(function: Callable[[dict[str, Any], str, datetime], None]) -> Any:
         ON_FAILURE[kind] = function
+        return function
+
+    return register
+
+
+def on_retry(kind: str) -> Callable[[Callable[[dict[str, Any], datetime], None]], Any]:
+    """Register what takes back, when a failed job is started again, what `on_failure` recorded."""
+
+    def register(function: Callable[[dict[str, Any], datetime], None]) -> Any:
+        ON_RETRY[kind] = function
         return function
 
     return register
@@ -200,12 +212,16 @@ def put_back(job: Job, reason: str, now: datetime, after: timedelta | None) -> N
         fail(job, reason, now)
         return
     wait = after or min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(job.attempts - 1, 20)) * random.uniform(0.8, 1.2)  # noqa: S311
-    mine(job, status="ready", run_at=now + wait, lease_until=None, last_error=reason[:2000])
+    reason = scrub.text(reason)[:2000]
+    log.info("job.put_back", extra={"fields": {"reason": reason, "wait_s": round(wait.total_seconds())}})
+    mine(job, status="ready", run_at=now + wait, lease_until=None, last_error=reason)
 
 
 def fail(job: Job, reason: str, now: datetime) -> None:
+    reason = scrub.text(reason)[:2000]
+    log.warning("job.failed", extra={"fields": {"reason": reason}})
     with transaction():
-        held = mine(job, status="failed", finished_at=now, lease_until=None, last_error=reason[:2000])
+        held = mine(job, status="failed", finished_at=now, lease_until=None, last_error=reason)
         if held and job.kind in ON_FAILURE:
             ON_FAILURE[job.kind](job.payload, reason, now)
 
@@ -220,11 +236,28 @@ def mine(job: Job, **values: Any) -> bool:
     return bool(changed)
 
 
-def retry(job_id: int, now: datetime) -> None:
-    """Run a failed job again, from its first attempt: the button on the operations page."""
-    Job.update(status="ready", attempts=0, run_at=now, finished_at=None).where(
-        (Job.id == job_id) & (Job.status == "failed")
-    ).execute()
+def retry(job_id: int, now: datetime) -> bool:
+    """Run a failed job again, from its first attempt; false when it is not, or no longer, failed.
+
+    The operations page calls it through `queues.retry`, which tells the trail.
+    """
+    with transaction():
+        rows = list(
+            Job.update(status="ready", attempts=0, run_at=now, finished_at=None, last_error="")
+            .where((Job.id == job_id) & (Job.status == "failed"))
+            .returning(Job)
+            .execute()
+        )
+        for job in rows:
+            if job.kind in ON_RETRY:
+                ON_RETRY[job.kind](job.payload, now)
+    return bool(rows)
+
+
+def set_aside(job_id: int) -> bool:
+    """Leave a failed job as it is, out of sight; false when it is not, or no longer, failed."""
+    changed = Job.update(status="set_aside").where((Job.id == job_id) & (Job.status == "failed")).execute()
+    return bool(changed)
 
 
 def run_due(owner: str, clock: Callable[[], datetime], *, limit: int = 1000) -> int:
@@ -237,8 +270,9 @@ def run_due(owner: str, clock: Callable[[], datetime], *, limit: int = 1000) -> 
 
 
 def sweep(now: datetime) -> None:
-    """Forget jobs done more than a week ago."""
-    Job.delete().where((Job.status == "done") & (Job.finished_at < now - timedelta(days=7))).execute()
+    """Forget jobs done, or set aside, that ended more than a week ago."""
+    ended = Job.status.in_(("done", "set_aside"))
+    Job.delete().where(ended & (Job.finished_at < now - timedelta(days=7))).execute()
 
 
 def queue_is_reachable() -> bool:

@@ -23,3 +23,19 @@ def overview(now: datetime) -> dict[str, Any]:
         "timestamps": opened.settings.tsa_url,
         "key_folder": str(opened.settings.key_dir),
     }
+
+
+def certificates() -> dict[str, datetime]:
+    """Until when each certificate of this installation is good: seal, authority, history.
+
+    Raises UnusableKey when the seal's cannot be read.
+    """
+    from cryptography import x509
+
+    authority = installation.current().authority
+    described = authority.describe()
+    audit_until = x509.load_pem_x509_certificate(authority.audit_pem).not_valid_after_utc
+    found: dict[str, datetime] = {"seal": described["not_after"], "audit": audit_until}
+    if not authority.own_certificate:
+        found["authority"] = described["ca_not_after"]
+    return found

@@ -261,6 +261,14 @@ def sealing_failed(payload: dict[str, Any], reason: str, now: datetime) -> None:
         )  # fmt: skip
 
 
+@jobs.on_retry("seal_envelope")
+def seal_again(payload: dict[str, Any], _now: datetime) -> None:
+    """The seal is on its way again."""
+    Envelope.update(seal_status="pending", seal_problem="").where(
+        (Envelope.id == payload["envelope"]) & (Envelope.seal_status == "failed")
+    ).execute()
+
+
 def retry(envelope: Envelope, *, by: Actor, now: datetime) -> None:
     """Start a failed sealing again. Raises Conflict when there is nothing to retry."""
     with transaction():

@@ -25,7 +25,7 @@ PUBLIC = {
     "access": "asks for a mailed link to one's own contracts",
     "ceremony.invitation": "opens a mailed link: who holds its token is its reader",
     "ceremony.logo": "the company's logo, as on each of its mails",
-    "health": "says that the portal is alive and ready, nothing else",
+    "health": "says that the portal is alive and ready; its figures, to this machine alone",
     "language": "the language buttons",
     "mine": "asks for a mailed link to one's own contracts",
     "sign_in": "the way in",
@@ -155,6 +155,7 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "notice_id": kept("notice"),
     "version_id": kept("template_version"),
     "rule_id": kept("policy_rule"),
+    "job_id": kept("job"),
 }
 
 

@@ -30,6 +30,7 @@ from portal.models import base, schema
 from portal.models.base import db
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope, OutsideFactor, Recipient
+from portal.models.jobs import Job
 from portal.models.notices import Notice
 from portal.models.parties import Contact, Counterparty, LegalEntity, Signatory
 from portal.models.people import Person, PersonRole, Session
@@ -250,9 +251,21 @@ def build(given: settings.Settings) -> World:
         "notice": [row.id for row in Notice.select(Notice.id).order_by(Notice.id)],
         "template_version": [version.id for version in templates.offered()],
         "policy_rule": [rule.id for rule in policies.all_rules()],
+        "job": [failed_mail(world)],
     }
     world.keep()
     return world
+
+
+def failed_mail(world: World) -> int:
+    """A mail that came back an hour ago; returns the job that carried it."""
+    at = world.now - timedelta(hours=1)
+    notice = Notice.select().where(Notice.kind == "completed").order_by(Notice.id).first()
+    Notice.update(status="failed", failure="550 no such mailbox").where(Notice.id == notice.id).execute()
+    Job.update(status="failed", run_at=at, finished_at=at, last_error="550 no such mailbox").where(
+        Job.key == f"deliver:{notice.id}"
+    ).execute()
+    return int(Job.get(Job.key == f"deliver:{notice.id}").id)
 
 
 def staff(world: World, now: datetime) -> None:
