@@ -50,9 +50,12 @@ def opened(url: str, point: str) -> Iterator[Box]:
             yield Maildir(Path(unquote(parts.path)))
         elif scheme in ("imap", "imaps"):
             with closing(imap(parts), "logout") as line:
+                line.login(unquote(parts.username or ""), unquote(parts.password or ""))
                 yield Imap(line, unquote(parts.path.strip("/")) or "INBOX", point)
         else:
             with closing(pop3(parts), "quit") as line:
+                line.user(unquote(parts.username or ""))
+                line.pass_(unquote(parts.password or ""))
                 yield Pop3(line)
     except (OSError, imaplib.IMAP4.error, poplib.error_proto, EOFError) as error:
         raise Away(said(error)) from error
@@ -72,23 +75,16 @@ def imap(parts: Any) -> imaplib.IMAP4:
     demand_encryption(parts, "imaps")
     host, port = parts.hostname or "localhost", parts.port
     if parts.scheme == "imaps":
-        line: imaplib.IMAP4 = imaplib.IMAP4_SSL(host, port or 993, ssl_context=trust(), timeout=SECONDS)
-    else:
-        line = imaplib.IMAP4(host, port or 143, timeout=SECONDS)
-    line.login(unquote(parts.username or ""), unquote(parts.password or ""))
-    return line
+        return imaplib.IMAP4_SSL(host, port or 993, ssl_context=trust(), timeout=SECONDS)
+    return imaplib.IMAP4(host, port or 143, timeout=SECONDS)
 
 
 def pop3(parts: Any) -> poplib.POP3:
     demand_encryption(parts, "pop3s")
     host, port = parts.hostname or "localhost", parts.port
     if parts.scheme == "pop3s":
-        line: poplib.POP3 = poplib.POP3_SSL(host, port or 995, timeout=SECONDS, context=trust())
-    else:
-        line = poplib.POP3(host, port or 110, timeout=SECONDS)
-    line.user(unquote(parts.username or ""))
-    line.pass_(unquote(parts.password or ""))
-    return line
+        return poplib.POP3_SSL(host, port or 995, timeout=SECONDS, context=trust())
+    return poplib.POP3(host, port or 110, timeout=SECONDS)
 
 
 def demand_encryption(parts: Any, scheme: str) -> None:
