@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,11 +114,13 @@ class Pop3(Line):
 
 
 @contextmanager
-def serving(room: Mailroom, kind: str) -> Iterator[int]:
-    """The mailbox at a free port, by "imap" or "pop3"."""
+def serving(room: Mailroom, kind: str, certificate: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The mailbox at a free port, by "imap" or "pop3", with a certificate encrypted from the start."""
     handler = type("Handler", (Imap if kind == "imap" else Pop3,), {"room": room})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
+        if certificate is not None:
+            server.socket = certificate.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         try:
             yield int(server.server_address[1])
