@@ -52,6 +52,11 @@ SETTINGS = (
     Setting("MAIL_URL", "mailbox:, or smtp://USER:PASSWORD@HOST:PORT, or smtps://", "mailbox:",
             secret=True, schemes=("mailbox", "smtp", "smtps")),
     Setting("MAIL_FROM", "sender address of mails", "Countersign <countersign@localhost>"),
+    Setting("BOUNCE_URL",
+            "mailbox of returned mail: imaps://USER:PASSWORD@HOST/INBOX, pop3s:// or maildir:PATH",
+            secret=True, schemes=("imaps", "imap", "pop3s", "pop3", "maildir")),
+    Setting("BOUNCE_ADDRESS", "address mails come back to; * stands for the number of the mail"),
+    Setting("DNS_SERVERS", "comma-separated addresses of name servers, as in 192.0.2.53 or 127.0.0.1:5353"),
     Setting("SMS_URL", "mailbox:, or webhook+https://HOST/PATH", "mailbox:",
             secret=True, schemes=("mailbox", "webhook+https", "webhook+http")),
     Setting("STORAGE_URL", "file:PATH or s3://BUCKET/PREFIX; a folder under DATA_DIR by default",
@@ -75,12 +80,15 @@ class Settings:
     mail_url: str
     mail_from: str
     sms_url: str
+    bounce_address: str
+    dns_servers: tuple[tuple[str, int], ...]
     storage_url: str
     tsa_url: str
     seal_p12: Path | None
     seal_p12_password: str
     metrics_token: str = field(repr=False)
     log_requests: bool
+    bounce_url: str = field(repr=False)
     secret_key: str = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -146,6 +154,9 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
         faults.append(f"{PREFIX}BASE_URL must end after the host name and port.")
     if given["METRICS_TOKEN"] and len(given["METRICS_TOKEN"]) < 16:
         faults.append(f"{PREFIX}METRICS_TOKEN is shorter than 16 characters.")
+    dns_servers = parse_servers(given["DNS_SERVERS"], faults)
+    if given["BOUNCE_ADDRESS"] and "@" not in given["BOUNCE_ADDRESS"]:
+        faults.append(f"{PREFIX}BOUNCE_ADDRESS is not a mail address.")
     if faults:
         raise BadSettings("\n".join(faults))
     return Settings(
@@ -155,6 +166,9 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
         mail_url=given["MAIL_URL"] or "mailbox:",
         mail_from=given["MAIL_FROM"] or default_of("MAIL_FROM"),
         sms_url=given["SMS_URL"] or "mailbox:",
+        bounce_url=given["BOUNCE_URL"],
+        bounce_address=given["BOUNCE_ADDRESS"],
+        dns_servers=dns_servers,
         storage_url=given["STORAGE_URL"] or f"file:{data_dir / 'documents'}",
         tsa_url=given["TSA_URL"],
         seal_p12=p12,
@@ -206,6 +220,19 @@ def parse_keys(text: str, faults: list[str]) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
+def parse_servers(text: str, faults: list[str]) -> tuple[tuple[str, int], ...]:
+    """`192.0.2.53`, `192.0.2.53:5353`, `2001:db8::1` or `[2001:db8::1]:5353`, by comma."""
+    servers = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        try:
+            bare = part if part.count(":") > 1 and "]" not in part else ""
+            parts = urlsplit(f"//[{bare}]" if bare else f"//{part}")
+            servers.append((str(ip_address(parts.hostname or "")), parts.port or 53))
+        except ValueError:
+            faults.append(f"{PREFIX}DNS_SERVERS holds {part}, which is not an IP address.")
+    return tuple(servers)
+
+
 def kept(data_dir: Path, name: str, sources: dict[str, str], setting: str, create: bool) -> str:
     """A secret kept under DATA_DIR/keys; made there once when `create`."""
     path = data_dir / "keys" / name
@@ -247,6 +274,9 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
         "MAIL_URL": masked_url(settings.mail_url),
         "MAIL_FROM": settings.mail_from,
         "SMS_URL": masked_url(settings.sms_url),
+        "BOUNCE_URL": masked_url(settings.bounce_url),
+        "BOUNCE_ADDRESS": settings.bounce_address,
+        "DNS_SERVERS": ", ".join(f"{host}:{port}" for host, port in settings.dns_servers),
         "STORAGE_URL": masked_url(settings.storage_url),
         "TSA_URL": masked_url(settings.tsa_url),
         "SEAL_P12": str(settings.seal_p12 or ""),

@@ -30,10 +30,16 @@ class Message:
     html: str = field(default="", repr=False)
     language: str = "en"
     attachments: tuple[Attachment, ...] = ()
+    # Mails only: From where it is not the gateway's own sender; where answers and returned mail go;
+    # the picture that the HTML shows as `cid:logo`.
+    sender: str = ""
+    reply_to: str = ""
+    returns_to: str = ""
+    logo: bytes = field(default=b"", repr=False)
 
 
 class Unavailable(Exception):
-    """The gateway cannot be reached or asks to come back later; nothing was taken.
+    """The gateway cannot be reached or asks to come back later; nothing is known to be taken.
 
     `after` is how long the gateway asked to be left alone, where it said so.
     """

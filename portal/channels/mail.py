@@ -3,128 +3,113 @@
 from __future__ import annotations
 
 import re
-import smtplib
-import ssl
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import default as usual
 from email.utils import formatdate, parseaddr
-from ipaddress import ip_address
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from portal.channels import Message, Rejected, Unavailable
+from portal.channels import Message, Rejected, addresses
+from portal.channels.smtp import IMPLICIT, OPPORTUNISTIC, Server
 
-SECONDS = 20
-PLAIN_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f@<>\"(),:;?\\]{1,64}@[^\s\x00-\x20\x7f@<>\"(),:;?\\]{1,255}\Z")
 LONGEST_LINE = 400  # of a name or subject; folding takes the square of it
 SECOND_HEADER = re.compile(r"\r|\n(?![ \t]|\Z)")
+NAMED = "X-Countersign-Id"
+# Services that write a Message-ID of their own, and the header that carries ours into their reports.
+CARRIERS = {
+    "amazonaws.com": ("X-SES-MESSAGE-TAGS", "countersign={id}"),
+    "mailgun.org": ("X-Mailgun-Variables", '{{"countersign_id": "{id}"}}'),
+    "mailgun.net": ("X-Mailgun-Variables", '{{"countersign_id": "{id}"}}'),
+    "sendgrid.net": ("X-SMTPAPI", '{{"unique_args": {{"countersign_id": "{id}"}}}}'),
+    "postmarkapp.com": ("X-PM-Metadata-countersign-id", "{id}"),
+}
 
 
 @dataclass(frozen=True)
 class Smtp:
-    """One server. Encrypts whenever the server can; a password never goes over an open line."""
+    """One server, and whose mail it is where a message does not say so itself."""
 
-    host: str
-    port: int
-    user: str
-    password: str
-    implicit_tls: bool
+    server: Server
     sender: str
     keeps_text = False
 
     @classmethod
     def of(cls, url: str, sender: str) -> Smtp:
-        parts = urlsplit(url)
-        tls = parts.scheme == "smtps"
-        return cls(
-            host=parts.hostname or "localhost",
-            port=parts.port or (465 if tls else 587 if parts.username else 25),
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            implicit_tls=tls,
-            sender=sender,
-        )
+        return cls(server_of(url), sender)
 
-    def send(self, message: Message) -> None:
-        mail = compose(message, self.sender)
-        try:
-            with self._connected() as server:
-                server.send_message(mail)
-        except smtplib.SMTPRecipientsRefused as error:
-            code, said = next(iter(error.recipients.values()))
-            raise _refusal(code, said) from error
-        except smtplib.SMTPAuthenticationError as error:
-            raise Unavailable(f"the mail server refused our name and password ({error.smtp_code})") from error
-        except smtplib.SMTPResponseException as error:
-            raise _refusal(error.smtp_code, error.smtp_error) from error
-        except (smtplib.SMTPException, OSError) as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from error
+    def send(self, message: Message) -> str:
+        mail = compose(message, message.sender or self.sender)
+        carrier = next((v for name, v in CARRIERS.items() if is_under(self.server.host, name)), None)
+        if carrier:
+            mail[carrier[0]] = carrier[1].format(id=message.id)
+        _name, own = parseaddr(message.sender or self.sender)
+        returns = message.returns_to.replace("*", message.id) or own
+        return self.server.deliver(mail, returns, addresses.for_transport(message.to))
 
-    def probe(self, seconds: float) -> None:
-        """Connect, encrypt and sign in as for a mail, then leave. Raises Unavailable."""
-        try:
-            with self._connected(seconds):
-                pass
-        except smtplib.SMTPAuthenticationError as error:
-            raise Unavailable(f"the mail server refused our name and password ({error.smtp_code})") from error
-        except smtplib.SMTPResponseException as error:
-            raise Unavailable(str(_refusal(error.smtp_code, error.smtp_error))) from error
-        except (smtplib.SMTPException, OSError) as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from error
 
-    def _connected(self, seconds: float = SECONDS) -> smtplib.SMTP:
-        context = ssl.create_default_context()
-        if self.implicit_tls:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=seconds, context=context)
-        else:
-            server = smtplib.SMTP(self.host, self.port, timeout=seconds)
-        try:
-            self._let_in(server, context)
-        except BaseException:
-            server.close()
-            raise
-        return server
+def server_of(url: str) -> Server:
+    """From `smtp://USER:PASSWORD@HOST:PORT?tls=required|opportunistic|none` or `smtps://...`.
 
-    def _let_in(self, server: smtplib.SMTP, context: ssl.SSLContext) -> None:
-        if not self.implicit_tls:
-            server.ehlo()
-            if server.has_extn("starttls"):
-                server.starttls(context=context)
-                server.ehlo()
-            elif self.user and not _is_loopback(self.host):
-                raise Unavailable("the mail server offers no encryption, so the password stays here")
-        if self.user:
-            server.login(self.user, self.password)
+    Without `tls`, the line is encrypted whenever the server can; a password never goes over an open one.
+    """
+    parts = urlsplit(url)
+    tls = parts.scheme == "smtps"
+    asked = parse_qs(parts.query).get("tls", [OPPORTUNISTIC])[0]
+    return Server(
+        host=parts.hostname or "localhost",
+        port=parts.port or (465 if tls else 587 if parts.username else 25),
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        encryption=IMPLICIT if tls else asked,
+    )
 
 
 def compose(message: Message, sender: str) -> EmailMessage:
     """The mail as it goes out. Raises Rejected for an address or header that could carry a second one."""
     name, address = parseaddr(sender)
-    if not PLAIN_ADDRESS.match(message.to):
-        raise Rejected("not a mail address")
-    mail = EmailMessage()
+    # Seven bits a letter: any relay passes that on unchanged.
+    mail = EmailMessage(policy=usual.clone(cte_type="7bit"))
     try:
-        local, domain = message.to.rsplit("@", 1)
-        mail["From"] = Address(name, addr_spec=address)
+        local, domain = addresses.for_transport(message.to).rsplit("@", 1)
+        mail["From"] = Address(_plain(name), addr_spec=addresses.for_transport(address))
         mail["To"] = Address(_plain(message.name), local, domain)
+        if message.reply_to:
+            answers, answers_at = parseaddr(message.reply_to)
+            mail["Reply-To"] = Address(_plain(answers), addr_spec=addresses.for_transport(answers_at))
         mail["Subject"] = _plain(_one_line(message.subject))
     except (ValueError, IndexError) as error:
         raise Rejected(f"a header cannot be written: {error}") from error
-    mail["Message-ID"] = f"<{message.id}@{address.rsplit('@', 1)[-1] or 'localhost'}>"
+    mail["Message-ID"] = f"<{message.id}@{addresses.domain_of(address) or 'localhost'}>"
+    mail[NAMED] = message.id
     mail["Date"] = formatdate(usegmt=True)
     mail["Auto-Submitted"] = "auto-generated"
     mail["Content-Language"] = message.language
+    write(mail, message)
+    if any(SECOND_HEADER.search(mail.policy.fold(name, value)) for name, value in mail.items()):
+        raise Rejected("a header would run into a second one")
+    return mail
+
+
+def write(mail: EmailMessage, message: Message) -> None:
+    """Text, its HTML twin with the logo beside it, and what is attached."""
     mail.set_content(message.text)
     if message.html:
         mail.add_alternative(message.html, subtype="html")
+    if message.html and message.logo:
+        page = mail.get_payload()[-1]  # type: ignore[index]
+        page.add_related(  # type: ignore[union-attr, call-arg]
+            message.logo, "image", "png", cid="<logo>", filename="logo.png", disposition="inline"
+        )
     for attachment in message.attachments:
         kind, subtype = attachment.media_type.split("/")
         mail.add_attachment(
             attachment.content, maintype=kind, subtype=subtype, filename=_plain(attachment.file_name)
         )
-    if any(SECOND_HEADER.search(mail.policy.fold(name, value)) for name, value in mail.items()):
-        raise Rejected("a header would run into a second one")
-    return mail
+
+
+def is_under(host: str, domain: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")
 
 
 def _plain(text: str) -> str:
@@ -137,16 +122,3 @@ def _one_line(text: str) -> str:
     if any(letter in text for letter in "\r\n\0"):
         raise Rejected("a header holds a line break")
     return text
-
-
-def _refusal(code: int, said: bytes | str) -> Exception:
-    words = said.decode(errors="replace") if isinstance(said, bytes) else said
-    kind = Unavailable if 400 <= code < 500 or code <= 0 else Rejected
-    return kind(f"{code} {words}"[:500])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,12 +6,12 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from portal.channels import Unavailable
-from portal.channels.mail import Smtp
+from portal.channels.mail import server_of
 
 
-def mail(url: str, sender: str, seconds: float) -> None:
+def mail(url: str, seconds: float) -> None:
     """Connect, encrypt and sign in as MAIL_URL says. Raises Unavailable with the reason."""
-    Smtp.of(url, sender).probe(seconds)
+    server_of(url).try_out(seconds)
 
 
 def answers_at(url: str, seconds: float) -> datetime | None:

@@ -27,6 +27,7 @@ TASKS = {
     "intake": "portal.documents.intake:admit_task",
     "append_pages": "portal.documents.intake:append_pages_task",
     "images": "portal.documents.images:page_images_task",
+    "mail_logo": "portal.documents.mail_logo:task",
     "verify": "portal.documents.verify:child_task",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import peewee
 
-from portal.models.base import JsonField, KeyedModel, UtcField
+from portal.models.base import JsonField, KeyedModel, Model, UtcField
 
 
 class Notice(KeyedModel):
@@ -34,3 +34,10 @@ class Notice(KeyedModel):
 
     class Meta:
         indexes = ((("status", "created_at"), False), (("channel", "status"), False))
+
+
+class MailCall(Model):
+    """A mail service's call that was taken in: the same one again changes nothing."""
+
+    key = peewee.TextField(primary_key=True)  # the service and its own number of the call
+    seen_at = UtcField(index=True)

@@ -26,6 +26,9 @@ class LegalEntity(KeyedModel):
     phone = peewee.TextField(default="")
     logo = peewee.BlobField(null=True)
     logo_type = peewee.TextField(default="")  # image/svg+xml or image/png
+    logo_mail = peewee.BlobField(null=True)  # the same as a small PNG for mails, made by a job
+    sender_name = peewee.TextField(default="")  # From of mails about its contracts; empty: as set for all
+    sender_address = peewee.TextField(default="")
     created_at = UtcField()
     retired_at = UtcField(null=True)
 

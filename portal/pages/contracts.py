@@ -12,9 +12,10 @@ from portal.i18n import NAMES, current, format_date, format_money, format_size, 
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract
 from portal.models.envelopes import Recipient
+from portal.models.notices import Notice
 from portal.models.parties import Counterparty
 from portal.models.people import Person
-from portal.pages import factor_requests, sending
+from portal.pages import factor_requests, message_states, sending
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
@@ -22,6 +23,7 @@ from portal.services import (
     contract_search,
     contract_states,
     contracts,
+    deliveries,
     documents,
     envelopes,
     permissions,
@@ -192,7 +194,9 @@ def people_of(contract: Contract) -> list[dict[str, Any]]:
     envelope = envelopes.latest(contract)
     if envelope is None or contract.state in recipients.CHANGEABLE:
         return [before_sending(each) for each in recipients.listed(contract)]
-    return [since_sending(each, contract) for each in envelopes.recipients_of(envelope)]
+    rows = envelopes.recipients_of(envelope)
+    mails = deliveries.latest_mails(rows)
+    return [since_sending(each, contract, mails.get(each.id)) for each in rows]
 
 
 def before_sending(entry: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +211,8 @@ def before_sending(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def since_sending(row: Recipient, contract: Contract) -> dict[str, Any]:
+def since_sending(row: Recipient, contract: Contract, mail: Notice | None) -> dict[str, Any]:
+    reached = message_states.reached(mail) if row.acted_at is None else None
     word, tone = sending.WORDS[row.status]
     factors = words.listed(str(policies.FACTORS[factor]) for factor in row.factors)
     checked = _("Checked by: %(factors)s.", factors=factors) if factors else ""
@@ -219,7 +224,7 @@ def since_sending(row: Recipient, contract: Contract) -> dict[str, Any]:
         "word": word,
         "tone": tone,
         "at": row.acted_at or row.opened_at or row.asked_at,
-        "reason": sending.PROBLEMS.get(row.problem, ""),
+        "reason": sending.problem_of(row, reached) or (reached.text if reached else ""),
         "url": factor_requests.identity_url(contract, row) if contract.state == "signing" else "",
         "label": _("Identity"),
     }

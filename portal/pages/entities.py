@@ -18,6 +18,7 @@ from portal.pages import choices
 from portal.pages.documents import pdf_answer
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
+from portal.pages.mail_fields import sender_address
 from portal.pages.respond import leave, show
 from portal.services import documents, entities, permissions, uploads
 from portal.sla.shape import is_zone
@@ -98,6 +99,8 @@ def entity_values(form: Form, present: str) -> dict[str, Any]:
         "reference_prefix": form.text("reference_prefix", most=8).upper(),
         "email": form.email("email", required=False),
         "phone": form.phone("phone", country=str(form.value("country"))),
+        "sender_name": form.text("sender_name", most=100),
+        "sender_address": sender_address(form, "sender_address", required=False),
     }
     if values["zone"] and not is_zone(values["zone"]):
         form.refuse("zone", _("This time zone is not known; choose one such as Europe/Paris."))

@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from portal.channels import addresses
 from portal.i18n import current, format_number
 from portal.i18n import gettext as _
 
@@ -134,6 +135,12 @@ class Form:
             if required:
                 self.refuse(name, _("Write a mail address, such as name@example.com."))
             return ""
+        local, _at, domain = typed.rpartition("@")
+        try:
+            # A domain in any script is kept in the form that mail servers exchange.
+            typed = f"{local}@{addresses.to_ascii(domain)}" if domain else typed
+        except ValueError:
+            typed = ""
         if len(typed) > 254 or ".." in typed or not EMAIL.match(typed):
             self.refuse(name, _("This is not a mail address. Write it as name@example.com."))
             return ""

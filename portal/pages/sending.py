@@ -14,13 +14,14 @@ from portal.i18n import lazy
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.notices import Notice
-from portal.pages import guards
+from portal.pages import guards, message_states
 from portal.pages.forms import Form
 from portal.pages.guards import person, requires
 from portal.pages.recipients import owned
 from portal.pages.respond import leave, refuse, show
 from portal.services import (
     contracts,
+    deliveries,
     documents,
     envelopes,
     factors,
@@ -91,12 +92,17 @@ NOTICE_KINDS = {
     "not_answered": lazy("Word that nobody answered"),
     "signer_task": lazy("A signer's request"),
     "code": lazy("Code"),
+    "mail_test": lazy("Test mail"),
 }
 NOTICE_WORDS = {
     "queued": (lazy("Waiting to go out"), "wait"),
     "sent": (lazy("Handed over"), "good"),
+    "delivered": (lazy("Delivered"), "good"),
+    "returned": (lazy("Came back"), "bad"),
     "failed": (lazy("Not delivered"), "bad"),
 }
+
+HELD_UP = (lazy("Held up on its way"), "wait")
 
 
 # --- Before ---------------------------------------------------------------------------------
@@ -347,6 +353,7 @@ def meanwhile(
     rows = envelopes.recipients_of(envelope)
     waiting = {r.id for r in envelopes.next_group(rows)} if envelope.status == "sent" else set()
     word, tone = ENVELOPE_WORDS[envelope.status]
+    mails = deliveries.latest_mails(rows)
     messages = Notice.select().where(Notice.contract_id == contract.id).order_by(Notice.id.desc()).limit(40)
     return {
         "contract": contract,
@@ -354,7 +361,7 @@ def meanwhile(
         "word": word,
         "tone": tone,
         "seal": SEAL_WORDS.get("late" if sealing.is_late(envelope, utc_now()) else envelope.seal_status),
-        "people": [standing(row, row.id in waiting) for row in rows],
+        "people": [standing(row, row.id in waiting, mails.get(row.id)) for row in rows],
         "names": ", ".join(r.name for r in rows if r.id in waiting),
         "messages": [described(each) for each in messages],
         "may_act": contracts.is_author(contract, person()),
@@ -365,15 +372,17 @@ def meanwhile(
     }
 
 
-def standing(recipient: Recipient, is_waited_for: bool) -> dict[str, Any]:
+def standing(recipient: Recipient, is_waited_for: bool, mail: Notice | None) -> dict[str, Any]:
     word, tone = WORDS[recipient.status]
+    reached = message_states.reached(mail)
     return {
         "row": recipient,
         "word": word,
         "tone": tone,
         "at": recipient.acted_at or recipient.opened_at or recipient.asked_at,
         "factors": [policies.FACTORS[factor] for factor in recipient.factors],
-        "problem": PROBLEMS.get(recipient.problem, ""),
+        "problem": problem_of(recipient, reached),
+        "mail": reached,
         "is_waited_for": is_waited_for,
         "number_from": factors.held_until(recipient, utc_now()) if recipient.factors else None,
         "can_be_corrected": recipient.status in ("created", "waiting", "sent", "opened"),
@@ -381,8 +390,17 @@ def standing(recipient: Recipient, is_waited_for: bool) -> dict[str, Any]:
     }
 
 
+def problem_of(recipient: Recipient, reached: message_states.Reached | None) -> str:
+    """What the owner must mend; where a mail did not arrive, why it did not."""
+    if recipient.problem == "undelivered" and reached is not None and reached.is_bad:
+        return reached.text
+    return str(PROBLEMS.get(recipient.problem, ""))
+
+
 def described(notice: Notice) -> dict[str, Any]:
     word, tone = NOTICE_WORDS[notice.status]
+    if notice.status == "sent" and notice.failure:
+        word, tone = HELD_UP
     return {
         "kind": NOTICE_KINDS.get(notice.kind, notice.kind),
         "address": notice.address,
@@ -390,4 +408,6 @@ def described(notice: Notice) -> dict[str, Any]:
         "word": word,
         "tone": tone,
         "failure": notice.failure,
+        "times": message_states.times(notice),
+        **message_states.reason(notice),
     }

@@ -8,7 +8,7 @@ comes in through `report`, however it is learnt.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from portal.models.base import lock_row, transaction
 from portal.models.contracts import Document
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.notices import Notice
-from portal.services import audit, gateways, jobs, notices
+from portal.services import audit, gateways, jobs, mail_senders, notices
 from portal.services.audit import SYSTEM
 
 # How long a message is worth delivering where it does not say so itself; mail as servers do.
@@ -82,6 +82,9 @@ def wait(notice: Notice, now: datetime, asked: timedelta | None) -> timedelta:
 
 def message_of(notice: Notice) -> Message:
     text, html = notices.read(notice)
+    identity: dict[str, Any] = {}
+    if notice.channel == gateways.MAIL:
+        identity = vars(mail_senders.of(notice, html))
     return Message(
         id=notice.id,
         to=notice.address,
@@ -90,7 +93,8 @@ def message_of(notice: Notice) -> Message:
         text=text,
         html=html,
         language=notice.language,
-        attachments=tuple(attached(identity) for identity in notice.attachments),
+        attachments=tuple(attached(document_id) for document_id in notice.attachments),
+        **identity,
     )
 
 
@@ -162,6 +166,19 @@ def report(notice_id: str, outcome: str, *, reason: str = "", now: datetime) -> 
         if outcome == RETURNED:
             mark_recipient(notice, now)
     return True
+
+
+def note_delay(notice_id: str, reason: str) -> bool:
+    """A server further on has not passed the message on yet and goes on trying: its reason, for the owner."""
+    waiting = (Notice.id == notice_id) & (Notice.status == "sent") & (Notice.failure != reason[:500])
+    return bool(Notice.update(failure=reason[:500]).where(waiting).execute())
+
+
+def latest_mails(recipients: Iterable[Recipient]) -> dict[str, Notice]:
+    """The newest mail to each of these people, by recipient id."""
+    ids = [each.id for each in recipients]
+    rows = Notice.select().where(Notice.recipient_id.in_(ids) & (Notice.channel == gateways.MAIL))
+    return {str(notice.recipient_id): notice for notice in rows.order_by(Notice.id)}
 
 
 def mark_recipient(notice: Notice, now: datetime) -> None:

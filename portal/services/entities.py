@@ -15,11 +15,11 @@ from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.parties import LegalEntity, Signatory
 from portal.models.people import Person
-from portal.services import audit
+from portal.services import audit, mail_domains, mail_logos
 
 FIELDS = (
     "name", "form", "registration", "address", "country", "governing_law", "courts", "zone",
-    "currency", "languages", "reference_prefix", "email", "phone",
+    "currency", "languages", "reference_prefix", "email", "phone", "sender_name", "sender_address",
 )  # fmt: skip
 PREFIX = re.compile(r"[A-Z][A-Z0-9]{0,7}")
 MOST_LOGO_BYTES = 200_000
@@ -66,6 +66,8 @@ def save(
     check(entity, values)
     with transaction():
         kept = {field: values[field] for field in FIELDS if field in values}
+        if kept.get("sender_address") and (entity is None or entity.sender_address != kept["sender_address"]):
+            mail_domains.ask(now)
         if entity is None:
             entity = LegalEntity.add(**kept, created_at=now)
             act = "entity.added"
@@ -111,7 +113,9 @@ def set_logo(entity: LegalEntity, content: bytes, *, by: audit.Actor, now: datet
     """Keep a PNG, or an SVG that holds shapes only. Raises Invalid for anything else."""
     kept, kind = checked_logo(content)
     with transaction():
-        LegalEntity.update(logo=kept, logo_type=kind).where(LegalEntity.id == entity.id).execute()
+        changed: dict[str, Any] = {"logo": kept, "logo_type": kind, "logo_mail": None}
+        LegalEntity.update(changed).where(LegalEntity.id == entity.id).execute()
+        mail_logos.ask(now)
         audit.append("entity.logo_changed", ("entity", entity.id), chain=audit.INSTALLATION, by=by, now=now)
     entity.logo, entity.logo_type = kept, kind
 

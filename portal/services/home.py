@@ -16,7 +16,7 @@ from portal.models.envelopes import Envelope, Recipient, Task
 from portal.models.notices import Notice
 from portal.models.parties import Counterparty, LegalEntity
 from portal.models.people import Person
-from portal.services import permissions, queues, readiness
+from portal.services import permissions, queues, readiness, return_reasons
 
 MOST_ROWS = 12
 LATEST = 300  # what is failed or open is looked for among so many; older ones stand in the list of contracts
@@ -172,7 +172,9 @@ def waiting_for_others(person: Person) -> list[Row]:
 
 def stuck(person: Person) -> list[Row]:
     """Messages that could not be delivered, people with a problem, and seals that failed."""
-    return (undelivered(person) + seals_failed(person) + problems(person))[:MOST_ROWS]
+    lost = lost_messages(person)
+    told = {notice.recipient_id for notice in lost if notice.recipient_id}
+    return (undelivered(lost) + seals_failed(person) + problems(person, told))[:MOST_ROWS]
 
 
 def operations(person: Person, now: datetime) -> list[Row]:
@@ -199,27 +201,42 @@ def operations(person: Person, now: datetime) -> list[Row]:
     ]
 
 
-def undelivered(person: Person) -> list[Row]:
+def lost_messages(person: Person) -> list[Any]:
+    """The newest message to each address that did not arrive, unless the person was reached since."""
     never_arrived = Notice.status.in_(("failed", "returned"))
     rows: Any = (
         Notice.select(Notice, Contract, Counterparty)
         .join(Contract, on=(Notice.contract_id == Contract.id), attr="contract")
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .switch(Notice)
+        .join(Recipient, peewee.JOIN.LEFT_OUTER, on=(Notice.recipient_id == Recipient.id))
         .where((Contract.owner == person) & latest(Notice, never_arrived, Notice.created_at))
+        .where(Recipient.id.is_null() | (Recipient.problem != "") | (Notice.channel != "mail"))
         .order_by(Notice.created_at.desc())
-        .limit(MOST_ROWS)
+        .limit(LATEST)
     )
+    newest: dict[Any, Any] = {}
+    for notice in rows:
+        newest.setdefault((notice.contract_id, notice.address), notice)
+    return list(newest.values())[:MOST_ROWS]
+
+
+def undelivered(lost: list[Any]) -> list[Row]:
     return [
         Row(
             title=party_name(n.contract),
             reference=n.contract.reference,
-            about=_("Message to %(address)s: %(failure)s", address=n.address, failure=n.failure),
+            about=_(
+                "Message to %(address)s: %(failure)s",
+                address=n.address,
+                failure=return_reasons.in_words(n.failure) or n.failure,
+            ),
             path=f"/contracts/{n.contract.reference}",
             since=n.created_at,
             word=_("Not delivered"),
             tone="failed",
         )
-        for n in rows
+        for n in lost
     ]
 
 
@@ -247,7 +264,8 @@ def seals_failed(person: Person) -> list[Row]:
     ]
 
 
-def problems(person: Person) -> list[Row]:
+def problems(person: Person, told: set[str]) -> list[Row]:
+    """What signers have said or suffered, but for those whose lost message is `told` already."""
     words = {
         "not_mine": _("The telephone number is not theirs."),
         "undelivered": _("The mail did not arrive."),
@@ -271,6 +289,7 @@ def problems(person: Person) -> list[Row]:
             tone="failed",
         )
         for r in rows
+        if r.problem != "undelivered" or r.id not in told
     ]
 
 

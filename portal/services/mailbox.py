@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from portal.errors import NotFound
 from portal.models.envelopes import OutsideFactor
 from portal.models.notices import Notice
 from portal.models.people import Person
-from portal.services import notices, outside_factors, second_factors
+from portal.services import mail_senders, notices, outside_factors, second_factors
 
 MOST_MESSAGES = 200
 
@@ -42,7 +43,15 @@ def message(notice_id: str) -> Message:
     if notice is None:
         raise NotFound
     text, html = notices.read(notice)
-    return Message(notice, text, html)
+    return Message(notice, text, with_logo(notice, html))
+
+
+def with_logo(notice: Notice, html: str) -> str:
+    """The page with its picture written into it, since a browser has no mail to take it from."""
+    if mail_senders.LOGO not in html:
+        return html
+    png = base64.b64encode(mail_senders.of(notice, html).logo).decode()
+    return html.replace(mail_senders.LOGO, f"data:image/png;base64,{png}")
 
 
 def codes(now: datetime) -> list[Code]:

@@ -20,7 +20,7 @@ from portal.models.base import new_id
 from portal.models.contracts import Contract
 from portal.models.notices import Notice
 from portal.models.parties import LegalEntity
-from portal.services import installation, jobs, rendering
+from portal.services import installation, jobs, mail_logos, mail_senders, rendering
 
 # Written by people, so it may hold anything: never mailed for a contract with PHI.
 FREE_TEXT = ("message", "reason", "file_name")
@@ -52,8 +52,8 @@ def queue(
     """Write one message and the job that delivers it, inside the caller's transaction.
 
     Templates get `context`, and always: name, url (makes an address absolute), company (name,
-    address, logo_url), and with a contract reference, title and has_phi. `attachments` are document
-    ids; with PHI none is taken. After `useful_until` (a code that has died) it is sent no more.
+    address, logo_url, logo_size), and with a contract reference, title and has_phi. `attachments` are
+    document ids; with PHI none is taken. After `useful_until` (a code that has died) it is sent no more.
     """
     said = words(name, context or {}, contract)
     render = rendering.mail if channel == "mail" else rendering.sms
@@ -88,9 +88,8 @@ def words(name: str, context: Mapping[str, Any], contract: Contract | None) -> d
     said = {**context, "name": name, "url": url}
     if contract is None:
         return {"company": company(), **said}
-    entity = contract.entity
     said |= {
-        "company": {"name": entity.name, "address": one_line(entity.address), "logo_url": ""},
+        "company": company(contract.entity),
         "reference": contract.reference,
         "title": contract.reference if contract.has_phi else contract.title,
         "has_phi": contract.has_phi,
@@ -109,15 +108,17 @@ def url(path: str) -> str:
     return f"{installation.address()}{path}"
 
 
-def company() -> dict[str, str]:
-    """What the installation calls itself where no contract says which company writes."""
-    first = (
-        LegalEntity.select().where(LegalEntity.retired_at.is_null()).order_by(LegalEntity.created_at).first()
-    )
+def company(entity: LegalEntity | None = None) -> dict[str, Any]:
+    """The company that writes; the first of ours where no contract says which."""
+    found = entity or mail_senders.first_entity()
+    if found is None:
+        return {"name": "Countersign", "address": "", "logo_url": "", "logo_size": (0, 0)}
+    logo = bytes(found.logo_mail) if found.logo_mail else b""
     return {
-        "name": first.name if first else "Countersign",
-        "address": one_line(first.address) if first else "",
-        "logo_url": "",
+        "name": found.name,
+        "address": one_line(found.address),
+        "logo_url": mail_senders.LOGO if logo else "",
+        "logo_size": mail_logos.size(logo),
     }
 
 

@@ -27,6 +27,7 @@ PUBLIC = {
     "ceremony.logo": "the company's logo, as on each of its mails",
     "health": "says that the portal is alive and ready; its figures, to this machine alone",
     "language": "the language buttons",
+    "mail_webhooks": "calls of mail services, each proved by its signature",
     "mine": "asks for a mailed link to one's own contracts",
     "sign_in": "the way in",
     "second_factor.invitation": "opens a mailed invitation: who holds its token is its reader",
@@ -34,6 +35,9 @@ PUBLIC = {
     "static_file": "style sheets and scripts",
     "verify": "checks a PDF for anybody, and shows nothing of it",
 }
+# Addresses that machines call: no form's token can prove them, so each has a proof of its own. What
+# they answer to a call without it.
+OWN_PROOF = {"mail_webhooks.receive": (401, 404)}
 # Pages that must keep something when they are only read, and the tables they write to.
 WRITES_BY_READING = {
     "second_factor.page": {"session"},  # the new seed, until its first code is typed

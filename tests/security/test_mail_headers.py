@@ -12,7 +12,7 @@ from tests.security.payloads import HOSTILE, SCRIPTS
 
 KNOWN = {
     "From", "To", "Subject", "Message-ID", "Date", "Auto-Submitted", "Content-Language", "MIME-Version",
-    "Content-Type", "Content-Transfer-Encoding",
+    "Content-Type", "Content-Transfer-Encoding", "X-Countersign-Id",
 }  # fmt: skip
 SECOND = (
     "Ana\r\nBcc: everyone@evil.example", "Ana\nBcc: everyone@evil.example", "Ana\rBcc: everyone@evil.example",

@@ -32,7 +32,7 @@ def mail(patient: Patient) -> Finding:
     if server.scheme not in ("smtp", "smtps"):
         return well("mail", f"Mails go through {server.scheme}; none was sent to try it.")
     try:
-        probes.mail(found.url, found.sender, SECONDS)
+        probes.mail(found.url, SECONDS)
     except Unavailable as error:
         return wrong(
             "mail",
