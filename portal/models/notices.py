@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import peewee
 
-from portal.models.base import JsonField, KeyedModel, UtcField
+from portal.models.base import JsonField, KeyedModel, Model, UtcField
 
 
 class Notice(KeyedModel):
@@ -31,6 +31,21 @@ class Notice(KeyedModel):
     remote_id = peewee.TextField(default="", index=True)  # the gateway's own number
     useful_until = UtcField(null=True)  # no longer sent after this
     settled_at = UtcField(null=True)  # when it was delivered, returned or given up
+    # Whether the last try may have been taken without our learning it, and how often one was made after such.
+    is_unsure = peewee.BooleanField(default=False)
+    repeats = peewee.IntegerField(default=0)
+    segments = peewee.IntegerField(default=0)  # of a text message that leaves the house
+    cost_millionths = peewee.BigIntegerField(default=0)  # of one unit of the currency the limits are in
 
     class Meta:
         indexes = ((("status", "created_at"), False),)
+
+
+class SmsUse(Model):
+    """The text messages of one month or day, counted before each is sent."""
+
+    period = peewee.TextField(primary_key=True)  # 2026-11, or 2026-11-23; in UTC
+    messages = peewee.IntegerField(default=0)
+    cost_millionths = peewee.BigIntegerField(default=0)
+    warned_at = UtcField(null=True)  # when administrators heard that most of it is used
+    closed_at = UtcField(null=True)  # when they heard that all of it is

@@ -25,6 +25,8 @@ MODULES = (
     "people",
     "policies",
     "installation",
+    "text_messages",
+    "sms_receipts",
     "account",
     "sign_in",
     "second_factor",

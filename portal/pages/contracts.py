@@ -12,6 +12,7 @@ from portal.i18n import NAMES, current, format_date, format_money, format_size, 
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract
 from portal.models.envelopes import Recipient
+from portal.models.notices import Notice
 from portal.models.parties import Counterparty
 from portal.models.people import Person
 from portal.pages import factor_requests, sending
@@ -19,6 +20,7 @@ from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
 from portal.services import (
+    code_messages,
     contract_search,
     contract_states,
     contracts,
@@ -192,7 +194,9 @@ def people_of(contract: Contract) -> list[dict[str, Any]]:
     envelope = envelopes.latest(contract)
     if envelope is None or contract.state in recipients.CHANGEABLE:
         return [before_sending(each) for each in recipients.listed(contract)]
-    return [since_sending(each, contract) for each in envelopes.recipients_of(envelope)]
+    rows = envelopes.recipients_of(envelope)
+    codes = code_messages.newest_of([row.id for row in rows if row.factors])
+    return [since_sending(row, contract, codes.get(row.id)) for row in rows]
 
 
 def before_sending(entry: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +211,7 @@ def before_sending(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def since_sending(row: Recipient, contract: Contract) -> dict[str, Any]:
+def since_sending(row: Recipient, contract: Contract, code: Notice | None) -> dict[str, Any]:
     word, tone = sending.WORDS[row.status]
     factors = words.listed(str(policies.FACTORS[factor]) for factor in row.factors)
     checked = _("Checked by: %(factors)s.", factors=factors) if factors else ""
@@ -219,7 +223,7 @@ def since_sending(row: Recipient, contract: Contract) -> dict[str, Any]:
         "word": word,
         "tone": tone,
         "at": row.acted_at or row.opened_at or row.asked_at,
-        "reason": sending.PROBLEMS.get(row.problem, ""),
+        "reason": sending.PROBLEMS.get(row.problem) or (code_messages.state(code)["text"] if code else ""),
         "url": factor_requests.identity_url(contract, row) if contract.state == "signing" else "",
         "label": _("Identity"),
     }

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, make_response, request, url_for
 
+from portal.channels.sms import reasons
 from portal.clock import utc_now
 from portal.errors import Conflict, NotFound, PortalError
 from portal.i18n import lazy
@@ -20,6 +21,7 @@ from portal.pages.guards import person, requires
 from portal.pages.recipients import owned
 from portal.pages.respond import leave, refuse, show
 from portal.services import (
+    code_messages,
     contracts,
     documents,
     envelopes,
@@ -30,6 +32,7 @@ from portal.services import (
     revisions,
     sealing,
     sendable,
+    sms_numbers,
     viewings,
 )
 
@@ -90,11 +93,13 @@ NOTICE_KINDS = {
     "expired_owner": lazy("Word that time is over"),
     "not_answered": lazy("Word that nobody answered"),
     "signer_task": lazy("A signer's request"),
-    "code": lazy("Code"),
+    "signing_code": lazy("Code by text message"),
 }
 NOTICE_WORDS = {
     "queued": (lazy("Waiting to go out"), "wait"),
     "sent": (lazy("Handed over"), "good"),
+    "delivered": (lazy("Delivered"), "good"),
+    "returned": (lazy("Came back"), "bad"),
     "failed": (lazy("Not delivered"), "bad"),
 }
 
@@ -183,7 +188,9 @@ def about(
         **entry,
         "factors": [policies.FACTORS[factor] for factor in factors],
         "why": why,
-        "needs_handing_over": "totp" in factors and not entry.get("phone") and entry["side"] == "theirs",
+        "needs_handing_over": bool(factors)
+        and entry["side"] == "theirs"
+        and not sms_numbers.can_text(entry.get("phone") or ""),
         "problem": blocked.get(entry["key"]) or reasons.get(f"recipient-{entry['key']}", ""),
     }
 
@@ -347,6 +354,7 @@ def meanwhile(
     rows = envelopes.recipients_of(envelope)
     waiting = {r.id for r in envelopes.next_group(rows)} if envelope.status == "sent" else set()
     word, tone = ENVELOPE_WORDS[envelope.status]
+    codes = code_messages.newest_of([row.id for row in rows if row.factors])
     messages = Notice.select().where(Notice.contract_id == contract.id).order_by(Notice.id.desc()).limit(40)
     return {
         "contract": contract,
@@ -354,7 +362,7 @@ def meanwhile(
         "word": word,
         "tone": tone,
         "seal": SEAL_WORDS.get("late" if sealing.is_late(envelope, utc_now()) else envelope.seal_status),
-        "people": [standing(row, row.id in waiting) for row in rows],
+        "people": [standing(row, row.id in waiting, codes.get(row.id)) for row in rows],
         "names": ", ".join(r.name for r in rows if r.id in waiting),
         "messages": [described(each) for each in messages],
         "may_act": contracts.is_author(contract, person()),
@@ -365,7 +373,7 @@ def meanwhile(
     }
 
 
-def standing(recipient: Recipient, is_waited_for: bool) -> dict[str, Any]:
+def standing(recipient: Recipient, is_waited_for: bool, code: Notice | None) -> dict[str, Any]:
     word, tone = WORDS[recipient.status]
     return {
         "row": recipient,
@@ -374,6 +382,7 @@ def standing(recipient: Recipient, is_waited_for: bool) -> dict[str, Any]:
         "at": recipient.acted_at or recipient.opened_at or recipient.asked_at,
         "factors": [policies.FACTORS[factor] for factor in recipient.factors],
         "problem": PROBLEMS.get(recipient.problem, ""),
+        "code": code_messages.state(code) if code is not None else None,
         "is_waited_for": is_waited_for,
         "number_from": factors.held_until(recipient, utc_now()) if recipient.factors else None,
         "can_be_corrected": recipient.status in ("created", "waiting", "sent", "opened"),
@@ -389,5 +398,5 @@ def described(notice: Notice) -> dict[str, Any]:
         "at": notice.sent_at or notice.created_at,
         "word": word,
         "tone": tone,
-        "failure": notice.failure,
+        "failure": reasons.said(notice.failure),
     }

@@ -14,6 +14,7 @@ MODULES = (
     "portal.services.sealing",
     "portal.services.sign_in",
     "portal.services.sending",
+    "portal.services.sms_receipts",
     "portal.services.uploads",
 )
 

@@ -747,3 +747,57 @@ def test_paper_and_taking_consent_back_are_on_every_page_as_the_consent_says(cli
     confirm(client, envelope)
     look()
     assert len(set(seen)) == 5
+
+
+# --- A text message is never the only way -----------------------------------------------------------
+
+
+def test_another_way_stands_beside_the_code_from_the_first_screen(client, sent):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms_or_totp")
+    page = begin(client, envelope).location
+
+    screen = text_of(client.get(page))
+    assert "an authenticator app is safer" in screen
+    assert "Use an authenticator app instead" in screen
+    handed = client.get(page + "?by=handed")
+    assert "Type your one-time code" in text_of(handed)
+    assert "Send me a text message instead" in text_of(handed)
+
+
+def test_where_both_are_asked_for_no_app_is_offered_in_place_of_the_code(client, sent):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms", "totp")
+    page = begin(client, envelope).location
+
+    assert "Use an authenticator app instead" not in text_of(client.get(page))
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "says"),
+    [
+        ("returned", "off 30003", "Your phone did not take it: number switched off or out of reach (30003)"),
+        ("failed", "busy 503", "It could not be sent: the gateway is overloaded"),
+        ("queued", "unreachable ConnectTimeout", "The text message is delayed on our side"),
+    ],
+)
+def test_a_message_that_did_not_arrive_says_so_to_the_signer(client, sent, status, failure, says):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms_or_totp")
+    page = begin(client, envelope).location
+    Notice.update(status=status, failure=failure).where(Notice.kind == "signing_code").execute()
+
+    screen = " ".join(text_of(client.get(page)).split())
+
+    assert says in screen
+    assert "use another way below" in screen
+
+
+def test_the_field_for_a_code_is_one_that_phones_fill_in(client, sent):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms_or_totp")
+    page = begin(client, envelope).location
+
+    field = re.search(r'<input id="code"[^>]*>', client.get(page).text)[0]
+    assert 'autocomplete="one-time-code"' in field
+    assert 'inputmode="numeric"' in field

@@ -34,6 +34,10 @@ PUBLIC = {
     "static_file": "style sheets and scripts",
     "verify": "checks a PDF for anybody, and shows nothing of it",
 }
+# Addresses made for machines: no form token, but a proof of their own in every call.
+MACHINES = {
+    "sms_receipts": "a gateway reports what became of a text message, signed with the key it was given",
+}
 # Pages that must keep something when they are only read, and the tables they write to.
 WRITES_BY_READING = {
     "second_factor.page": {"session"},  # the new seed, until its first code is typed
@@ -43,7 +47,11 @@ WRITES_BY_READING = {
 
 
 def is_public(endpoint: str) -> bool:
-    return endpoint in PUBLIC or endpoint.partition(".")[0] in PUBLIC
+    return endpoint in PUBLIC or endpoint.partition(".")[0] in PUBLIC or is_for_machines(endpoint)
+
+
+def is_for_machines(endpoint: str) -> bool:
+    return endpoint.partition(".")[0] in MACHINES
 
 
 class Unknown(LookupError):
