@@ -26,6 +26,7 @@ from portal.services import (
     outside_factors,
     revisions,
     second_factors,
+    sms_use,
 )
 from portal.services.ceremonies import Place
 from portal.sla import sentences
@@ -143,6 +144,7 @@ def code(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
     return {
         "sent": sent,
         "not_taken": code_messages.why(sent.message) if code_messages.is_not_taken(sent.message) else None,
+        "is_closed": sms_use.is_closed(now),
         "is_late": code_messages.is_late(sent.message),
         "ending": factors.ending(place.recipient),
         "has_app": app is not None and not app.is_held(now) and "totp" not in place.recipient.factors,

@@ -55,6 +55,7 @@ def shown(now: datetime, problem: str = "") -> dict[str, Any]:
         "kinds": sms.KINDS,
         "may_connect": not state.is_sample and state.source != gateways.ENVIRONMENT,
         "limits": within,
+        "price_places": max(2, -int(within.price.normalize().as_tuple().exponent)),
         "countries": country_names(),
         "are_typed": within.countries is not None,
         "test": code_messages.state(test) if test is not None else None,

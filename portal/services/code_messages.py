@@ -51,6 +51,8 @@ def state(notice: Notice) -> dict[str, Any]:
         "returned": _("Text message to the number ending %(ending)s: not delivered", ending=ending),
         "failed": _("Text message to the number ending %(ending)s: not sent", ending=ending),
     }
-    text = sentences[notice.status] + (f" ({reason})" if reason else "")
+    text = sentences[notice.status]
+    if reason:
+        text = _("%(state)s: %(reason)s", state=text, reason=reason)
     at = notice.settled_at or notice.sent_at or notice.created_at
     return {"text": text, "tone": TONES[notice.status], "at": at}

@@ -13,6 +13,7 @@ from portal.channels.sms import reasons
 from portal.channels.sms.interface import Field
 from portal.errors import Conflict, Invalid
 from portal.i18n import gettext as _
+from portal.i18n import lazy
 from portal.models.base import transaction
 from portal.models.notices import Notice
 from portal.models.people import Person
@@ -27,13 +28,24 @@ USEFUL = timedelta(minutes=30)
 LONGEST = 200
 SHORTEST_KEY = 16
 
+# What a field must look like, and what to say where it does not.
 SHAPES = {
-    ("twilio", "account"): re.compile(r"AC[0-9a-fA-F]{32}"),
-    ("twilio", "sender"): re.compile(
-        r"\+[1-9][0-9]{6,14}|MG[0-9a-fA-F]{32}|(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}"
+    ("twilio", "account"): (
+        re.compile(r"AC[0-9a-fA-F]{32}"),
+        lazy("An account SID is AC and 32 more letters and digits."),
     ),
-    ("vonage", "account"): re.compile(r"[A-Za-z0-9]{4,40}"),
-    ("vonage", "sender"): re.compile(r"\+?[1-9][0-9]{6,14}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}"),
+    ("twilio", "sender"): (
+        re.compile(r"\+[1-9][0-9]{6,14}|MG[0-9a-fA-F]{32}|(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}"),
+        lazy("Write a number with + and its country code, a name of up to 11 letters, or MG and 32 more."),
+    ),
+    ("vonage", "account"): (
+        re.compile(r"[A-Za-z0-9]{4,40}"),
+        lazy("An API key is made of letters and digits."),
+    ),
+    ("vonage", "sender"): (
+        re.compile(r"\+?[1-9][0-9]{6,14}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}"),
+        lazy("Write a number with its country code, or a name of up to 11 letters and digits."),
+    ),
 }
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(?::[0-9]{1,5})?")
 
@@ -52,15 +64,11 @@ class State:
     day: Use
     currency: str
     problem: str  # why messages wait at this moment; empty where none do
+    is_closed: bool  # a cap is reached
 
     @property
     def is_connected(self) -> bool:
         return self.kind != "mailbox"
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether a cap is reached."""
-        return self.is_connected and max(self.month.percent, self.day.percent) >= 100
 
     @property
     def is_near(self) -> bool:
@@ -81,6 +89,7 @@ def state(now: datetime) -> State:
         day=sms_use.use(sms_use.DAY, now, within),
         currency=within.currency,
         problem=problem(),
+        is_closed=sms_use.is_closed(now),
     )
 
 
@@ -156,8 +165,8 @@ def why_not(kind: str, asked: Field, value: str) -> str:
     if len(value) > LONGEST or any(letter.isspace() for letter in value.replace(" ", "")):
         return _("This is too long, or holds a line break.")
     shape = SHAPES.get((kind, asked.name))
-    if shape is not None and not shape.fullmatch(value):
-        return _("This does not look right. %(hint)s", hint=asked.hint)
+    if shape is not None and not shape[0].fullmatch(value):
+        return str(shape[1])
     if asked.name == "host" and not HOST.fullmatch(value):
         return _("Write the name of the server only, such as %(example)s.", example=asked.default)
     if asked.name == "address" and not is_safe_address(value):

@@ -145,6 +145,16 @@ def use(span: str, now: datetime, within: Limits | None = None) -> Use:
     )
 
 
+def is_closed(now: datetime) -> bool:
+    """Whether no further message would be sent now; never while messages stay in the house."""
+    if not gateways.in_force(gateways.SMS).is_real:
+        return False
+    within = limits()
+    month, day = use(MONTH, now, within), use(DAY, now, within)
+    is_spent = month.most_amount is not None and month.amount + within.price > month.most_amount
+    return is_spent or month.messages >= month.most_messages or day.messages >= day.most_messages
+
+
 def reserve(text: str, now: datetime) -> tuple[int, int]:
     """Count one message that is about to be written, inside the caller's transaction.
 

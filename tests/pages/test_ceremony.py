@@ -16,9 +16,13 @@ from portal.models.contracts import Document, PageImage
 from portal.models.envelopes import Act, Consent, Envelope, LinkToken, OutsideFactor, Recipient, Right, Task
 from portal.models.notices import Notice
 from portal.models.people import Session
-from portal.services import documents, links, notices
+from portal.services import documents, links, notices, sms_use
+from portal.services.audit import SYSTEM
 from tests.services import signing
 from tests.services.signing import ours, recipient, theirs
+from tests.services.sms import leave_through
+from tests.simulators.sms import running
+from tests.simulators.twilio import Twilio
 
 PICTURE = (
     b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"
@@ -791,6 +795,21 @@ def test_a_message_that_did_not_arrive_says_so_to_the_signer(client, sent, statu
 
     assert says in screen
     assert "use another way below" in screen
+
+
+def test_at_the_installations_limit_the_page_offers_another_way_at_once(client, sent):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms_or_totp")
+    with running(Twilio()) as remote:
+        leave_through(remote, public=False)
+        sms_use.set_limits(sms_use.Limits(messages_a_day=0), by=SYSTEM, now=utc_now())
+        page = begin(client, envelope).location
+        screen = text_of(client.get(page))
+
+    assert "We can send no more text messages at the moment" in screen
+    assert "Use an authenticator app instead" in screen
+    assert "Send the code" not in screen
+    assert Task.get().kind == "no_texts"
 
 
 def test_the_field_for_a_code_is_one_that_phones_fill_in(client, sent):

@@ -78,8 +78,8 @@ def test_a_gateway_is_tried_before_it_is_kept_and_its_key_never_shown(ada, remot
     [
         ({"token": "wrong"}, "token", "refuses our name and password"),
         ({"account": ""}, "account", "Fill this in"),
-        ({"account": "SK123"}, "account", "Begins with AC"),
-        ({"sender": "much too long a name"}, "sender", "does not look right"),
+        ({"account": "SK123"}, "account", "An account SID is AC"),
+        ({"sender": "much too long a name"}, "sender", "Write a number with +"),
         ({"host": "https://api.twilio.com/"}, "host", "the name of the server only"),
         ({"token": "x" * 300}, "token", "Shorten this"),
     ],
@@ -165,7 +165,7 @@ def test_a_test_message_shows_what_became_of_it(ada, home, remote, run_jobs):
     remote.taken[0].status, remote.taken[0].error = "undelivered", 30003
     run_jobs(utc_now() + timedelta(seconds=20), strict=False)
     page = ada.get(PAGE, headers={"HX-Request": "true"}).text
-    assert "not delivered (number switched off or out of reach (30003))" in page
+    assert "not delivered: number switched off or out of reach (30003)" in page
     assert "hx-trigger" not in page
 
 
@@ -175,7 +175,8 @@ def test_without_javascript_it_comes_back_to_the_page(ada, remote):
     assert (answer.status_code, answer.headers["Location"]) == (303, PAGE)
 
 
-def test_test_messages_are_limited_and_need_a_number_of_ones_own(ada, cast):
+def test_test_messages_are_limited_and_need_a_number_of_ones_own(ada, cast, remote):
+    leave_through(remote, public=False)
     for _turn in range(5):
         assert ada.post(f"{PAGE}/test").status_code == 303
     assert ada.post(f"{PAGE}/test").status_code == 429

@@ -70,6 +70,8 @@ def test_a_form_without_its_token_or_with_anothers_is_refused(portal, world, sam
         other_token, _cookie = form_token(portal, "stranger")
         own = {persona: form_token(portal, persona) for persona in {s.persona for s in samples.values()}}
         for sample in samples.values():
+            if routes.is_for_machines(sample.endpoint):
+                continue  # no form token, but a signature: its own tests forge that
             token, cookie = own[sample.persona]
             for sent in ({}, {"token": other_token}, {"token": token + "x"}, {"token": ""}):
                 before = world.written()

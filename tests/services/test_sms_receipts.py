@@ -204,7 +204,7 @@ def test_six_hours_without_a_gateway_lose_nothing_unseen(remote, place, now, run
         run_for(run_jobs, at, 12 * MINUTE)
         assert code_messages.is_not_taken(factors.code_state(here(at).recipient, at).message)
         assert code_messages.state(code())["text"].startswith(
-            "Text message to the number ending 38: not sent (the gateway is overloaded"
+            "Text message to the number ending 38: not sent: the gateway is overloaded"
         )
         at += HOUR
 
