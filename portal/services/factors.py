@@ -171,8 +171,9 @@ def send_code(place: Place, *, by: Actor, now: datetime) -> None:
             write_code(place, by, now)
     except sms_use.SmsClosed as closed:
         with transaction():
-            sms_use.close(closed.span, now)
+            # The person before the sums, as in write_code: two at once would wait for each other else.
             tasks.add("no_texts", place.contract, recipient, now=now)
+            sms_use.close(closed.span, now)
         raise
 
 

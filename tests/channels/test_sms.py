@@ -331,6 +331,12 @@ def test_a_vonage_token_must_name_the_account_and_these_bytes(changes):
             answer(token)
 
 
+def test_the_address_of_the_older_api_of_vonage_leads_to_the_newer_one():
+    gateway = sms.gateway("vonage://key:secret@rest.nexmo.com?from=Larkfield")
+
+    assert gateway.base == "https://api.nexmo.com"
+
+
 def test_without_a_signature_secret_no_report_of_vonage_is_believed():
     with running(vonage.Vonage()) as remote:
         url = remote.address().split("&signature_secret")[0]

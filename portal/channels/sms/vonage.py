@@ -80,8 +80,9 @@ class Vonage:
     def of(cls, url: str, receipts_at: str = "") -> Vonage:
         parts = http.parts(url)
         query = dict(parse_qsl(parts.query))
+        host = HOST if parts.hostname == ACCOUNT_HOST else parts.hostname  # where the older SMS API was
         return cls(
-            base=http.base(parts.hostname, parts.port),
+            base=http.base(host, parts.port),
             account=unquote(parts.username or ""),
             token=unquote(parts.password or ""),
             sender=query.get("from", ""),
