@@ -119,8 +119,8 @@ def proofs(place: Place, now: datetime) -> list[str]:
     wanted = place.recipient.factors
     if wanted and (app := outside_factors.app_of(place)) is not None and not app.is_held(now):
         return ["app", "code"] if {"sms", "totp"} <= set(wanted) else ["app"]
-    texted = factors.has_phone(place.recipient, now)
-    found = ["code"] if {"sms", "sms_or_totp"} & set(wanted) and texted else []
+    # Who has no app yet proves the number first, whatever is asked for.
+    found = ["code"] if wanted and factors.has_phone(place.recipient, now) else []
     return found + (["app"] if "totp" in wanted or (wanted and not found) else [])
 
 
