@@ -260,9 +260,9 @@ def format_number(value: Decimal | int | float, digits: int | None = None) -> st
     return text
 
 
-def format_money(amount: Decimal, currency: str) -> str:
+def format_money(amount: Decimal, currency: str, places: int | None = None) -> str:
     """`EUR 15,500.00` or `15 500,00 EUR`, to the currency's usual decimals, never broken over lines."""
-    text = format_number(amount, _decimals(currency))
+    text = format_number(amount, _decimals(currency) if places is None else places)
     if _language.get() == "fr":
         return f"{text}{NO_BREAK}{currency}"
     return f"{currency}{NO_BREAK}{text}"

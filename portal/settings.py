@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "COUNTERSIGN_"
+SECRET_VALUE = re.compile(r"([^=&]*secret[^=&]*)=[^&]*", re.IGNORECASE)
 
 
 class BadSettings(Exception):
@@ -57,8 +59,10 @@ SETTINGS = (
             secret=True, schemes=("imaps", "imap", "pop3s", "pop3", "maildir")),
     Setting("BOUNCE_ADDRESS", "address mails come back to; * stands for the number of the mail"),
     Setting("DNS_SERVERS", "comma-separated addresses of name servers, as in 192.0.2.53 or 127.0.0.1:5353"),
-    Setting("SMS_URL", "mailbox:, or webhook+https://HOST/PATH", "mailbox:",
-            secret=True, schemes=("mailbox", "webhook+https", "webhook+http")),
+    Setting("SMS_URL", "mailbox:, or twilio://SID:TOKEN@HOST?from=NUMBER, "
+            "vonage://KEY:SECRET@HOST?from=NAME, webhook+https://KEY@HOST/PATH",
+            "mailbox:",
+            secret=True, schemes=("mailbox", "twilio", "vonage", "webhook+https", "webhook+http")),
     Setting("STORAGE_URL", "file:PATH or s3://BUCKET/PREFIX; a folder under DATA_DIR by default",
             secret=True, schemes=("file", "s3")),
     Setting("TSA_URL", "address of an RFC 3161 timestamp authority", schemes=("http", "https")),
@@ -314,10 +318,11 @@ def masked(value: str) -> str:
 
 
 def masked_url(url: str) -> str:
-    """The address without user name and password."""
+    """The address without user name, password and secrets behind its question mark."""
     parts = urlsplit(url)
+    parts = parts._replace(query=SECRET_VALUE.sub(r"\1=(hidden)", parts.query))
     if not parts.username and not parts.password:
-        return url
+        return parts.geturl()
     host = parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
     return parts._replace(netloc=f"(hidden)@{host}{port}").geturl()

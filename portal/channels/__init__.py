@@ -39,14 +39,16 @@ class Message:
 
 
 class Unavailable(Exception):
-    """The gateway cannot be reached or asks to come back later; nothing is known to be taken.
+    """The gateway cannot be reached or asks to come back later.
 
-    `after` is how long the gateway asked to be left alone, where it said so.
+    `after` is how long the gateway asked to be left alone, where it said so. Nothing was taken, unless
+    `may_be_taken`: then the message had left and the answer was lost.
     """
 
-    def __init__(self, reason: str, after: timedelta | None = None) -> None:
+    def __init__(self, reason: str, after: timedelta | None = None, *, may_be_taken: bool = False) -> None:
         super().__init__(reason)
         self.after = after
+        self.may_be_taken = may_be_taken
 
 
 class Rejected(Exception):
@@ -68,8 +70,8 @@ def mail_gateway(url: str, sender: str) -> Gateway:
     return mailbox.Mailbox() if url.startswith("mailbox:") else mail.Smtp.of(url, sender)
 
 
-def sms_gateway(url: str) -> Gateway:
-    """The gateway that SMS_URL names."""
+def sms_gateway(url: str, receipts_at: str = "") -> Gateway:
+    """The gateway that SMS_URL names; `receipts_at` is where it may report what became of a message."""
     from portal.channels import mailbox, sms
 
-    return mailbox.Mailbox() if url.startswith("mailbox:") else sms.Webhook.of(url)
+    return mailbox.Mailbox() if url.startswith("mailbox:") else sms.gateway(url, receipts_at)

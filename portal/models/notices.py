@@ -31,6 +31,11 @@ class Notice(KeyedModel):
     remote_id = peewee.TextField(default="", index=True)  # the gateway's own number
     useful_until = UtcField(null=True)  # no longer sent after this
     settled_at = UtcField(null=True)  # when it was delivered, returned or given up
+    # Whether the last try may have been taken without our learning it, and how often one was made after such.
+    is_unsure = peewee.BooleanField(default=False)
+    repeats = peewee.IntegerField(default=0)
+    segments = peewee.IntegerField(default=0)  # of a text message that leaves the house
+    cost_millionths = peewee.BigIntegerField(default=0)  # of one unit of the currency the limits are in
 
     class Meta:
         indexes = ((("status", "created_at"), False), (("channel", "status"), False))
@@ -41,3 +46,13 @@ class MailCall(Model):
 
     key = peewee.TextField(primary_key=True)  # the service and its own number of the call
     seen_at = UtcField(index=True)
+
+
+class SmsUse(Model):
+    """The text messages of one month or day, counted before each is sent."""
+
+    period = peewee.TextField(primary_key=True)  # 2026-11, or 2026-11-23; in UTC
+    messages = peewee.IntegerField(default=0)
+    cost_millionths = peewee.BigIntegerField(default=0)
+    warned_at = UtcField(null=True)  # when administrators heard that most of it is used
+    closed_at = UtcField(null=True)  # when they heard that all of it is

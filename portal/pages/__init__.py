@@ -30,6 +30,8 @@ MODULES = (
     "mail_settings",
     "mail_reports",
     "mail_webhooks",
+    "text_messages",
+    "sms_receipts",
     "account",
     "sign_in",
     "second_factor",

@@ -149,6 +149,8 @@ def answer(place: Place, form: Form, now: datetime, *, problem: str = "", status
     at = ceremonies.state(place, now)
     if at == "totp" and signing.prefers_text(place, request.args.get("by") == "text", now):
         at = "code"
+    if at == "code" and request.args.get("by") == "handed":
+        at = "handed"
     if at == "read":
         viewings.note(place.contract, place.document, by=actor(place), now=now)
     page = signing.TEMPLATES.get(at, "ceremony/closed.html")

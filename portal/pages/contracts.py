@@ -20,6 +20,7 @@ from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
 from portal.services import (
+    code_messages,
     contract_search,
     contract_states,
     contracts,
@@ -196,7 +197,8 @@ def people_of(contract: Contract) -> list[dict[str, Any]]:
         return [before_sending(each) for each in recipients.listed(contract)]
     rows = envelopes.recipients_of(envelope)
     mails = deliveries.latest_mails(rows)
-    return [since_sending(each, contract, mails.get(each.id)) for each in rows]
+    codes = code_messages.newest_of([row.id for row in rows if row.factors])
+    return [since_sending(row, contract, mails.get(row.id), codes.get(row.id)) for row in rows]
 
 
 def before_sending(entry: dict[str, Any]) -> dict[str, Any]:
@@ -211,7 +213,9 @@ def before_sending(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def since_sending(row: Recipient, contract: Contract, mail: Notice | None) -> dict[str, Any]:
+def since_sending(
+    row: Recipient, contract: Contract, mail: Notice | None, code: Notice | None
+) -> dict[str, Any]:
     reached = message_states.reached(mail) if row.acted_at is None else None
     word, tone = sending.WORDS[row.status]
     factors = words.listed(str(policies.FACTORS[factor]) for factor in row.factors)
@@ -224,7 +228,9 @@ def since_sending(row: Recipient, contract: Contract, mail: Notice | None) -> di
         "word": word,
         "tone": tone,
         "at": row.acted_at or row.opened_at or row.asked_at,
-        "reason": sending.problem_of(row, reached) or (reached.text if reached else ""),
+        "reason": sending.problem_of(row, reached)
+        or (code_messages.state(code)["text"] if code else "")
+        or (reached.text if reached else ""),
         "url": factor_requests.identity_url(contract, row) if contract.state == "signing" else "",
         "label": _("Identity"),
     }

@@ -27,6 +27,7 @@ ANSWERED_AT = {
     "not_for_me": ("sending.correction", "contract.send", lazy("Correct the person")),
     "new_phone": (IDENTITY, "factor.reset", lazy("End the old app")),
     "other_way": (IDENTITY, "factor.reset", lazy("Make a one-time code")),
+    "no_texts": (IDENTITY, "factor.reset", lazy("Make a one-time code")),
 }
 
 

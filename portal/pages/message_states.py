@@ -40,7 +40,9 @@ def times(notice: Notice) -> list[tuple[str, datetime]]:
 
 
 def reason(notice: Notice) -> dict[str, str]:
-    """Why it waits, is held up or came back: in plain words, and what the server said."""
+    """Why it waits, is held up or came back: in plain words, and what a mail server said."""
+    if notice.channel == "sms":
+        return {"why": return_reasons.why(notice), "said": ""}
     return {"why": return_reasons.in_words(notice.failure), "said": notice.failure}
 
 
@@ -48,7 +50,7 @@ def reached(notice: Notice | None) -> Reached | None:
     """Whether a person has their mail, as far as it can be known; None before there is one."""
     if notice is None:
         return None
-    why = return_reasons.in_words(notice.failure) or notice.failure
+    why = return_reasons.why(notice)
     sentence: dict[str, Any] = {
         "queued": lambda: waiting(notice, why),
         "sent": lambda: handed_over(notice, why),

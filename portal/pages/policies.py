@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request, url_for
 from portal.clock import utc_now
 from portal.errors import PortalError
 from portal.i18n import gettext as _
+from portal.i18n import lazy
 from portal.models.envelopes import PolicyRule
 from portal.pages import choices, guards
 from portal.pages.forms import Form
@@ -19,6 +20,16 @@ from portal.services import policies
 bp = Blueprint("policies", __name__, url_prefix="/policies")
 
 PAGE, EDIT = "policies/index.html", "policies/edit.html"
+# Beside each proof, what to know of it.
+ABOUT = {
+    "sms": lazy("An app is offered beside it and counts as well."),
+    "sms_or_totp": lazy(
+        "People choose. A telephone number can be taken over, so the app is the safer of the two."
+    ),
+    "totp": lazy(
+        "Whoever has no app yet sets one up, after a text message or a one-time code from the sender."
+    ),
+}
 
 
 @bp.get("")
@@ -31,6 +42,7 @@ def page() -> Response:
             "condition": policies.describe(rule.condition),
             "applies_to": policies.SIDES[rule.applies_to],
             "factor": policies.FACTORS[rule.factor],
+            "about": ABOUT.get(rule.factor, ""),
         }
         for rule in policies.all_rules()
     ]
@@ -40,7 +52,7 @@ def page() -> Response:
 @bp.get("/new")
 @requires("policy.edit", step_up=True)
 def new() -> Response:
-    return show(EDIT, **editing(Form(None, applies_to="theirs", factor="sms", currency="EUR"), None))
+    return show(EDIT, **editing(Form(None, applies_to="theirs", factor="sms_or_totp", currency="EUR"), None))
 
 
 @bp.post("/new")
@@ -66,7 +78,7 @@ def edit(rule_id: str) -> Response:
         None,
         name=policies.shown_name(rule),
         applies_to=rule.applies_to,
-        factor=rule.factor,
+        factor="sms_or_totp" if rule.factor == "sms" else rule.factor,
         **{**{"currency": "EUR"}, **condition, "phi": "yes" if condition.get("phi") else ""},
     )
     return show(EDIT, **editing(form, rule))
@@ -124,7 +136,7 @@ def read(form: Form) -> dict[str, Any]:
         "name": form.text("name", most=120, required=True),
         "condition": condition,
         "applies_to": form.choice("applies_to", policies.SIDES),
-        "factor": form.choice("factor", policies.FACTORS),
+        "factor": form.choice("factor", policies.FACTORS),  # what the service refuses, it says why
     }
 
 
@@ -136,7 +148,7 @@ def choices_for(rule: PolicyRule | None) -> dict[str, Any]:
     return {
         "rule": rule,
         "sides": list(policies.SIDES.items()),
-        "factors": list(policies.FACTORS.items()),
+        "factors": [(factor, policies.FACTORS[factor], ABOUT[factor]) for factor in policies.OFFERED],
         "flags": [("", _("no mark")), *policies.FLAGS.items()],
         "currencies": list(choices.CURRENCIES),
     }

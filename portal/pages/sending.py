@@ -20,6 +20,7 @@ from portal.pages.guards import person, requires
 from portal.pages.recipients import owned
 from portal.pages.respond import leave, refuse, show
 from portal.services import (
+    code_messages,
     contracts,
     deliveries,
     documents,
@@ -31,6 +32,7 @@ from portal.services import (
     revisions,
     sealing,
     sendable,
+    sms_numbers,
     viewings,
 )
 
@@ -91,8 +93,8 @@ NOTICE_KINDS = {
     "expired_owner": lazy("Word that time is over"),
     "not_answered": lazy("Word that nobody answered"),
     "signer_task": lazy("A signer's request"),
-    "code": lazy("Code"),
     "mail_test": lazy("Test mail"),
+    "signing_code": lazy("Code by text message"),
 }
 NOTICE_WORDS = {
     "queued": (lazy("Waiting to go out"), "wait"),
@@ -189,7 +191,9 @@ def about(
         **entry,
         "factors": [policies.FACTORS[factor] for factor in factors],
         "why": why,
-        "needs_handing_over": "totp" in factors and not entry.get("phone") and entry["side"] == "theirs",
+        "needs_handing_over": bool(factors)
+        and entry["side"] == "theirs"
+        and not sms_numbers.can_text(entry.get("phone") or ""),
         "problem": blocked.get(entry["key"]) or reasons.get(f"recipient-{entry['key']}", ""),
     }
 
@@ -354,6 +358,7 @@ def meanwhile(
     waiting = {r.id for r in envelopes.next_group(rows)} if envelope.status == "sent" else set()
     word, tone = ENVELOPE_WORDS[envelope.status]
     mails = deliveries.latest_mails(rows)
+    codes = code_messages.newest_of([row.id for row in rows if row.factors])
     messages = Notice.select().where(Notice.contract_id == contract.id).order_by(Notice.id.desc()).limit(40)
     return {
         "contract": contract,
@@ -361,7 +366,7 @@ def meanwhile(
         "word": word,
         "tone": tone,
         "seal": SEAL_WORDS.get("late" if sealing.is_late(envelope, utc_now()) else envelope.seal_status),
-        "people": [standing(row, row.id in waiting, mails.get(row.id)) for row in rows],
+        "people": [standing(row, row.id in waiting, mails.get(row.id), codes.get(row.id)) for row in rows],
         "names": ", ".join(r.name for r in rows if r.id in waiting),
         "messages": [described(each) for each in messages],
         "may_act": contracts.is_author(contract, person()),
@@ -372,7 +377,9 @@ def meanwhile(
     }
 
 
-def standing(recipient: Recipient, is_waited_for: bool, mail: Notice | None) -> dict[str, Any]:
+def standing(
+    recipient: Recipient, is_waited_for: bool, mail: Notice | None, code: Notice | None
+) -> dict[str, Any]:
     word, tone = WORDS[recipient.status]
     reached = message_states.reached(mail)
     return {
@@ -383,6 +390,7 @@ def standing(recipient: Recipient, is_waited_for: bool, mail: Notice | None) -> 
         "factors": [policies.FACTORS[factor] for factor in recipient.factors],
         "problem": problem_of(recipient, reached),
         "mail": reached,
+        "code": code_messages.state(code) if code is not None else None,
         "is_waited_for": is_waited_for,
         "number_from": factors.held_until(recipient, utc_now()) if recipient.factors else None,
         "can_be_corrected": recipient.status in ("created", "waiting", "sent", "opened"),
@@ -407,7 +415,6 @@ def described(notice: Notice) -> dict[str, Any]:
         "at": notice.sent_at or notice.created_at,
         "word": word,
         "tone": tone,
-        "failure": notice.failure,
         "times": message_states.times(notice),
         **message_states.reason(notice),
     }

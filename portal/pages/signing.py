@@ -17,7 +17,17 @@ from portal.i18n import gettext as _
 from portal.models.contracts import Document, Revision
 from portal.models.envelopes import Recipient
 from portal.pages.forms import Form
-from portal.services import acts, consents, documents, factors, outside_factors, revisions, second_factors
+from portal.services import (
+    acts,
+    code_messages,
+    consents,
+    documents,
+    factors,
+    outside_factors,
+    revisions,
+    second_factors,
+    sms_use,
+)
 from portal.services.ceremonies import Place
 from portal.sla import sentences
 
@@ -109,8 +119,8 @@ def proofs(place: Place, now: datetime) -> list[str]:
     wanted = place.recipient.factors
     if wanted and (app := outside_factors.app_of(place)) is not None and not app.is_held(now):
         return ["app", "code"] if {"sms", "totp"} <= set(wanted) else ["app"]
-    texted = factors.has_phone(place.recipient, now)
-    found = ["code"] if {"sms", "sms_or_totp"} & set(wanted) and texted else []
+    # Who has no app yet proves the number first, whatever is asked for.
+    found = ["code"] if wanted and factors.has_phone(place.recipient, now) else []
     return found + (["app"] if "totp" in wanted or (wanted and not found) else [])
 
 
@@ -130,12 +140,17 @@ def consent(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
 
 
 def code(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
-    app = outside_factors.app_of(place)
+    app, sent = outside_factors.app_of(place), factors.code_state(place.recipient, now)
     return {
-        "sent": factors.code_state(place.recipient, now),
+        "sent": sent,
+        "not_taken": code_messages.why(sent.message) if code_messages.is_not_taken(sent.message) else None,
+        "is_closed": sms_use.is_closed(now),
+        "is_late": code_messages.is_late(sent.message),
         "ending": factors.ending(place.recipient),
         "has_app": app is not None and not app.is_held(now) and "totp" not in place.recipient.factors,
         "needs_app": "totp" in place.recipient.factors,
+        "may_replace": place.recipient.side == "theirs"
+        and not {"sms", "totp"} <= set(place.recipient.factors),
     }
 
 
@@ -154,7 +169,10 @@ def prefers_text(place: Place, chosen: bool, now: datetime) -> bool:
 
 
 def handed(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
-    return {"number_from": factors.held_until(place.recipient, now)}
+    return {
+        "number_from": factors.held_until(place.recipient, now),
+        "may_text": factors.has_phone(place.recipient, now),
+    }
 
 
 def enrol(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:

@@ -13,19 +13,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from portal import failpoints
-from portal.channels import Attachment, Message, Rejected, Unavailable
+from portal.channels import Attachment, Gateway, Message, Rejected, Unavailable, sms
+from portal.channels.sms.interface import LOOK, ONCE, REPEAT
 from portal.i18n import gettext as _
 from portal.models.base import lock_row, transaction
 from portal.models.contracts import Document
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.notices import Notice
-from portal.services import audit, gateways, jobs, mail_senders, notices
+from portal.services import audit, gateways, jobs, mail_senders, notices, sms_use
 from portal.services.audit import SYSTEM
 
 # How long a message is worth delivering where it does not say so itself; mail as servers do.
 USEFUL_FOR = {gateways.MAIL: timedelta(days=4), gateways.SMS: timedelta(hours=12)}
 FIRST_WAIT = {gateways.MAIL: timedelta(seconds=20), gateways.SMS: timedelta(seconds=5)}
 LONGEST_WAIT = timedelta(minutes=10)
+LOOK_SOON, LOOK_LATER = timedelta(seconds=10), timedelta(minutes=3)
 
 DELIVERED, RETURNED = "delivered", "returned"
 # Messages that ask somebody to sign, and those whose code or link soon ends: sent late they mislead.
@@ -46,25 +48,60 @@ def deliver(payload: dict[str, Any], context: jobs.Context) -> None:
         raise jobs.GiveUp(notice.failure or _("no gateway took it in time"))
     channel = gateways.in_force(notice.channel)
     gateway = gateways.of(notice.channel)
-    Notice.update(attempts=Notice.attempts + 1).where(Notice.id == notice.id).execute()
-    failpoints.reach("notice.before_gateway")
     try:
-        remote_id = gateway.send(message_of(notice))
+        remote_id = hand_over(notice, gateway)
     except Unavailable as error:
-        Notice.update(failure=str(error)[:500]).where(Notice.id == notice.id).execute()
+        Notice.update(failure=str(error)[:500], is_unsure=error.may_be_taken).where(
+            Notice.id == notice.id
+        ).execute()
         raise jobs.Retry(str(error), wait(notice, context.clock(), error.after)) from error
     except Rejected as error:
         raise jobs.GiveUp(str(error)) from error
     failpoints.reach("notice.after_gateway")
     with transaction():
         context.hold()
-        taken: dict[str, Any] = {
-            "status": "sent", "sent_at": context.clock(), "failure": "",
-            "gateway": channel.url.split(":", 1)[0], "remote_id": remote_id or "",
-        }  # fmt: skip
+        this = Notice.id == notice.id
+        taken: dict[str, Any] = {"gateway": sms.kind_of(channel.url), "remote_id": remote_id or ""}
         if not gateway.keeps_text:
             taken |= {"text": "", "html": ""}
-        Notice.update(taken).where((Notice.id == notice.id) & (Notice.status == "queued")).execute()
+        Notice.update(taken, sent_at=context.clock(), is_unsure=False).where(this).execute()
+        # A report may have been quicker than the answer.
+        Notice.update(status="sent", failure="").where(this & (Notice.status == "queued")).execute()
+        if getattr(gateway, "can_be_asked", False):
+            follow(notice, context.clock())
+
+
+def hand_over(notice: Notice, gateway: Gateway) -> str | None:
+    """Send it, unless the gateway took it at an earlier try whose answer was lost.
+
+    A gateway that can be asked is asked; one that drops doubles gets the same id; any other gets the
+    message once more, which is counted, and not a third time.
+    """
+    message = message_of(notice)
+    in_doubt = getattr(gateway, "on_doubt", REPEAT) if notice.is_unsure else ""
+    if in_doubt == LOOK:
+        try:
+            found: str | None = gateway.find(message, notice.created_at)  # type: ignore[attr-defined]
+        except Unavailable as error:
+            raise Unavailable(str(error), error.after, may_be_taken=True) from error
+        if found:
+            return found
+    if in_doubt == ONCE and notice.repeats:
+        raise Rejected(notice.failure or "unanswered")
+    again = 1 if in_doubt in (ONCE, REPEAT) else 0
+    Notice.update(attempts=Notice.attempts + 1, repeats=Notice.repeats + again, is_unsure=True).where(
+        Notice.id == notice.id
+    ).execute()
+    failpoints.reach("notice.before_gateway")
+    return gateway.send(message)
+
+
+def follow(notice: Notice, now: datetime) -> None:
+    """Have a gateway asked what became of a text message, and what it cost; soon where it cannot report."""
+    wait = LOOK_LATER if gateways.receipts_at(notice.gateway) else LOOK_SOON
+    jobs.add(
+        "follow_text_message", {"notice": notice.id}, key=f"follow:{notice.id}", now=now, run_at=now + wait
+    )
 
 
 def useful_until(notice: Notice) -> datetime:
@@ -114,7 +151,9 @@ def delivery_failed(payload: dict[str, Any], reason: str, now: datetime) -> None
     Notice.update(status="failed", failure=reason[:500], settled_at=now).where(
         Notice.id == notice.id
     ).execute()
-    mark_recipient(notice, now)
+    if not notice.is_unsure:
+        sms_use.correct(notice, 0)
+    mark_recipient(notice, now, reason)
 
 
 @jobs.on_retry("deliver_notice")
@@ -157,14 +196,15 @@ def report(notice_id: str, outcome: str, *, reason: str = "", now: datetime) -> 
     """
     with transaction():
         notice = lock_row(Notice.select().where(Notice.id == notice_id)).first()
-        expected = ("queued", "sent") if outcome == DELIVERED else ("queued", "sent", DELIVERED)
+        unknown = ("failed",) if notice is not None and notice.is_unsure else ()
+        expected = ("queued", "sent", *unknown) if outcome == DELIVERED else ("queued", "sent", DELIVERED)
         if notice is None or notice.status not in expected:
             return False
-        Notice.update(status=outcome, failure=reason[:500], settled_at=now).where(
+        Notice.update(status=outcome, failure=reason[:500], settled_at=now, text="", html="").where(
             Notice.id == notice.id
         ).execute()
         if outcome == RETURNED:
-            mark_recipient(notice, now)
+            mark_recipient(notice, now, reason)
     return True
 
 
@@ -181,9 +221,12 @@ def latest_mails(recipients: Iterable[Recipient]) -> dict[str, Notice]:
     return {str(notice.recipient_id): notice for notice in rows.order_by(Notice.id)}
 
 
-def mark_recipient(notice: Notice, now: datetime) -> None:
+def mark_recipient(notice: Notice, now: datetime, reason: str = "") -> None:
     """Show the owner that a person could not be reached; inside the caller's transaction."""
-    if not notice.recipient_id or notice.channel != gateways.MAIL:
+    if not notice.recipient_id:
+        return
+    if notice.channel == gateways.SMS:
+        note_undelivered(notice, reason, now)
         return
     marked = (
         Recipient.update(problem="undelivered")
@@ -197,4 +240,14 @@ def mark_recipient(notice: Notice, now: datetime) -> None:
         audit.append(
             "recipient.undelivered", ("recipient", recipient.id), chain=notice.contract_id, by=SYSTEM,
             now=now, personal={"name": recipient.name},
+        )  # fmt: skip
+
+
+def note_undelivered(notice: Notice, reason: str, now: datetime) -> None:
+    """A code that no phone took: it stays on the contract's page, and in its history."""
+    recipient = Recipient.get_or_none(Recipient.id == notice.recipient_id)
+    if recipient is not None and notice.contract_id:
+        audit.append(
+            "code.undelivered", ("recipient", recipient.id), chain=notice.contract_id, by=SYSTEM, now=now,
+            facts={"reason": reason[:60]}, personal={"name": recipient.name},
         )  # fmt: skip

@@ -30,6 +30,7 @@ from portal.services import (
     routing,
     sendable,
     signing_mails,
+    sms_numbers,
 )
 from portal.services.audit import SYSTEM, Actor
 from providers import registry
@@ -153,6 +154,9 @@ def add_recipient(envelope: Envelope, contract: Contract, person: dict[str, Any]
         factors=factors, factor_reasons=reasons,
         status="created" if person["role"] == "copy" else "waiting",
     )  # fmt: skip
+    known = sms_numbers.carry_over(row, sms_numbers.earlier(row, contract.id))
+    if known:
+        Recipient.update(**known).where(Recipient.id == row.id).execute()
     return row
 
 

@@ -13,13 +13,26 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from portal.errors import Conflict, Invalid, TooMany
 from portal.i18n import format_datetime, format_time
 from portal.i18n import gettext as _
 from portal.models.base import lock_row, transaction
 from portal.models.envelopes import Recipient, Right, SmsCode
-from portal.services import audit, installation, notices, outside_factors, second_factors, tasks
+from portal.models.notices import Notice
+from portal.services import (
+    audit,
+    code_messages,
+    installation,
+    limits,
+    notices,
+    outside_factors,
+    second_factors,
+    sms_numbers,
+    sms_use,
+    tasks,
+)
 from portal.services.audit import Actor
 
 if TYPE_CHECKING:
@@ -31,6 +44,13 @@ WINDOW, CODES_PER_WINDOW = timedelta(minutes=15), 3
 FIRST_WAIT = timedelta(minutes=2)
 NUMBER_HOLD = timedelta(hours=24)
 MOST_CODES = 10  # in an envelope: 50 tries of one in a million
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# Codes to one number, asked for from one network address, and for the contracts of one sender.
+CAPS = {
+    "sms.number": (limits.Cap(6, HOUR), limits.Cap(12, DAY)),
+    "sms.source": (limits.Cap(30, HOUR), limits.Cap(100, DAY)),
+    "sms.sender": (limits.Cap(60, HOUR), limits.Cap(300, DAY)),
+}
 
 RIGHT, WRONG, DEAD = "right", "wrong", "dead"
 
@@ -77,7 +97,9 @@ def unmet(wanted: list[str], met: dict[str, Any]) -> str:
 
 def has_phone(recipient: Recipient, now: datetime) -> bool:
     """Whether text messages may go to this recipient."""
-    return bool(recipient.phone) and recipient.problem != "not_mine" and held_until(recipient, now) is None
+    if not recipient.phone or recipient.problem == "not_mine" or held_until(recipient, now) is not None:
+        return False
+    return sms_numbers.can_text(recipient.phone)
 
 
 def held_until(recipient: Recipient, now: datetime) -> datetime | None:
@@ -104,12 +126,16 @@ def meet(place: Place, factor: str, now: datetime, **more: str) -> None:
 
 @dataclass(frozen=True)
 class CodeState:
-    """How the newest code stands. `next_at` is when another may be asked for; None means never."""
+    """How the newest code stands. `next_at` is when another may be asked for; None means never.
+
+    `message` is the one it was sent with, which knows whether it arrived.
+    """
 
     sent_at: datetime | None
     is_live: bool
     next_at: datetime | None
     codes_left: int
+    message: Notice | None = None
 
 
 def code_state(recipient: Recipient, now: datetime) -> CodeState:
@@ -120,7 +146,7 @@ def code_state(recipient: Recipient, now: datetime) -> CodeState:
     live = newest.used_at is None and newest.tries < TRIES and now < newest.expires_at
     left = max(0, MOST_CODES - len(sent))
     next_at = next_code_at([code.sent_at for code in sent], now) if left else None
-    return CodeState(newest.sent_at, live, next_at, left)
+    return CodeState(newest.sent_at, live, next_at, left, code_messages.newest(recipient))
 
 
 def next_code_at(sent: list[datetime], now: datetime) -> datetime:
@@ -140,38 +166,63 @@ def send_code(place: Place, *, by: Actor, now: datetime) -> None:
     recipient = place.recipient
     if not has_phone(recipient, now):
         raise Conflict(_("No text message can be sent to you. Ask for another way below."))
-    notices.check_rate("sms", recipient.phone, "", now)
-    with transaction():
-        lock_row(Recipient.select(Recipient.id).where(Recipient.id == recipient.id)).get()
-        state = code_state(recipient, now)
-        if state.next_at is None:
-            raise TooMany(_("No more codes are sent for this contract. Use another way below."), 3600)
-        if state.next_at > now:
-            at = format_time(state.next_at, place.zone)
-            raise TooMany(
-                _("You can ask for another code from %(at)s.", at=at),
-                max(1, int((state.next_at - now).total_seconds())),
-            )
-        code = f"{secrets.randbelow(1_000_000):06}"
-        SmsCode.update(expires_at=now).where(
-            (SmsCode.recipient == recipient) & SmsCode.used_at.is_null() & (SmsCode.expires_at > now)
-        ).execute()
-        SmsCode.insert(
-            recipient=recipient, code_sha256=digest(recipient, code), tries=0,
-            sent_at=now, expires_at=now + LIFE,
-        ).execute()  # fmt: skip
-        notices.queue(
-            "signing_code",
-            channel="sms",
-            address=recipient.phone,
-            language=recipient.language,
-            now=now,
-            contract=place.contract,
-            recipient_id=recipient.id,
-            useful_until=now + LIFE,
-            context={"code": code, "minutes": 10, "host": notices.url("").split("//", 1)[-1].split(":")[0]},
+    try:
+        with transaction():
+            write_code(place, by, now)
+    except sms_use.SmsClosed as closed:
+        with transaction():
+            # The person before the sums, as in write_code: two at once would wait for each other else.
+            tasks.add("no_texts", place.contract, recipient, now=now)
+            sms_use.close(closed.span, now)
+        raise
+
+
+def write_code(place: Place, by: Actor, now: datetime) -> None:
+    """The code, its message and its line in the trail, inside the caller's transaction."""
+    recipient = place.recipient
+    lock_row(Recipient.select(Recipient.id).where(Recipient.id == recipient.id)).get()
+    state = code_state(recipient, now)
+    if state.next_at is None:
+        raise TooMany(_("No more codes are sent for this contract. Use another way below."), 3600)
+    if state.next_at > now:
+        at = format_time(state.next_at, place.zone)
+        raise TooMany(
+            _("You can ask for another code from %(at)s.", at=at),
+            max(1, int((state.next_at - now).total_seconds())),
         )
-        note("code.sent", place, by, now, number=MOST_CODES - state.codes_left + 1)
+    check_caps(place, by.address, now)
+    code = f"{secrets.randbelow(1_000_000):06}"
+    SmsCode.update(expires_at=now).where(
+        (SmsCode.recipient == recipient) & SmsCode.used_at.is_null() & (SmsCode.expires_at > now)
+    ).execute()
+    SmsCode.insert(
+        recipient=recipient, code_sha256=digest(recipient, code), tries=0,
+        sent_at=now, expires_at=now + LIFE,
+    ).execute()  # fmt: skip
+    notices.queue(
+        "signing_code",
+        channel="sms",
+        address=recipient.phone,
+        language=recipient.language,
+        now=now,
+        contract=place.contract,
+        recipient_id=recipient.id,
+        useful_until=now + LIFE,
+        context={"code": code, "minutes": 10, "host": urlsplit(notices.url("")).hostname},
+    )
+    note("code.sent", place, by, now, number=MOST_CODES - state.codes_left + 1)
+
+
+def check_caps(place: Place, source: str, now: datetime) -> None:
+    """Count one code for its number, for the network address that asks and for whoever sent the contract,
+    one after the other; the caller's transaction takes it back when no code is sent. Raises TooMany."""
+    for scope, subject in (
+        ("sms.number", str(place.recipient.phone)),
+        ("sms.source", source),
+        ("sms.sender", str(place.sender.id)),
+    ):
+        if subject:
+            limits.check(scope, subject, source, now, CAPS[scope])
 
 
 def check_code(place: Place, typed: str, *, by: Actor, now: datetime) -> None:

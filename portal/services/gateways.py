@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from portal import channels
+from portal.channels import sms
 from portal.errors import Conflict
 from portal.i18n import gettext as _
 from portal.models.audit import InstallationFact
@@ -54,7 +55,18 @@ def of(channel: str) -> channels.Gateway:
     found = in_force(channel)
     if channel == MAIL:
         return channels.mail_gateway(found.url, found.sender)
-    return channels.sms_gateway(found.url)
+    return channels.sms_gateway(found.url, receipts_at(sms.kind_of(found.url)))
+
+
+def receipts_at(kind: str) -> str:
+    """Where a gateway reports what became of a text message; empty where nobody outside reaches us."""
+    settings = installation.current().settings
+    return "" if settings.base_url_is_local else f"{settings.base_url}/webhooks/sms/{kind}"
+
+
+def can_text() -> bool:
+    """Whether text messages reach people: false where only mails leave the house."""
+    return in_force(SMS).is_real or not in_force(MAIL).is_real
 
 
 def all_stay_here() -> bool:

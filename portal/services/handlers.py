@@ -19,6 +19,7 @@ MODULES = (
     "portal.services.sign_in",
     "portal.services.sending",
     "portal.services.troubles",
+    "portal.services.sms_receipts",
     "portal.services.uploads",
 )
 

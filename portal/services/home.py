@@ -229,7 +229,7 @@ def undelivered(lost: list[Any]) -> list[Row]:
             about=_(
                 "Message to %(address)s: %(failure)s",
                 address=n.address,
-                failure=return_reasons.in_words(n.failure) or n.failure,
+                failure=return_reasons.why(n),
             ),
             path=f"/contracts/{n.contract.reference}",
             since=n.created_at,

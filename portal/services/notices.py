@@ -20,16 +20,16 @@ from portal.models.base import new_id
 from portal.models.contracts import Contract
 from portal.models.notices import Notice
 from portal.models.parties import LegalEntity
-from portal.services import installation, jobs, mail_logos, mail_senders, rendering
+from portal.services import gateways, installation, jobs, mail_logos, mail_senders, rendering, sms_use
 
 # Written by people, so it may hold anything: never mailed for a contract with PHI.
 FREE_TEXT = ("message", "reason", "file_name")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # channel -> (most, within) to one address, and by one sender. Only acts of people are counted
 # against them; what the portal owes somebody (a finished contract, say) is always sent.
-TO_ADDRESS = {"mail": ((12, HOUR), (40, DAY)), "sms": ((6, HOUR), (12, DAY))}
+TO_ADDRESS = {"mail": ((12, HOUR), (40, DAY))}
 MOST_TRIES = 2000  # a message is given up by its age, not by a number of tries
-BY_SENDER = {"mail": ((200, HOUR), (1000, DAY)), "sms": ((60, HOUR), (300, DAY))}
+BY_SENDER = {"mail": ((200, HOUR), (1000, DAY))}
 
 
 def queue(
@@ -54,10 +54,13 @@ def queue(
     Templates get `context`, and always: name, url (makes an address absolute), company (name,
     address, logo_url, logo_size), and with a contract reference, title and has_phi. `attachments` are
     document ids; with PHI none is taken. After `useful_until` (a code that has died) it is sent no more.
+    Raises sms_use.SmsClosed, to be rolled back, where no more text messages are paid for.
     """
     said = words(name, context or {}, contract)
     render = rendering.mail if channel == "mail" else rendering.sms
     rendered = render(kind, language, zone, said)
+    is_paid = channel == gateways.SMS and gateways.in_force(channel).is_real
+    segments, cost = sms_use.reserve(rendered.text, now) if is_paid else (0, 0)
     box = installation.current().box
     notice = Notice.create(
         id=new_id(),
@@ -76,6 +79,8 @@ def queue(
         attachments=[] if contract and contract.has_phi else list(attachments),
         created_at=now,
         useful_until=useful_until,
+        segments=segments,
+        cost_millionths=cost,
     )
     jobs.add(
         "deliver_notice", {"notice": notice.id}, key=f"deliver:{notice.id}", now=now, max_attempts=MOST_TRIES

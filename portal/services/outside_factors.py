@@ -265,7 +265,7 @@ def hand_over(contract: Contract, recipient_id: str, *, by: Actor, now: datetime
             recipient=recipient, code_sha256=handed_digest(recipient, code), created_by=by.id,
             created_at=now, expires_at=now + HANDED_LIFE, tries=0,
         ).execute()  # fmt: skip
-        tasks.settle(recipient, ["other_way"], by=by, now=now)
+        tasks.settle(recipient, ["other_way", "no_texts"], by=by, now=now)
         note("enrolment_code.made", contract, recipient, by, now)
     return f"{code[:5]}-{code[5:]}"
 

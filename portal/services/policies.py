@@ -5,7 +5,8 @@ then pass besides the mailed link. What several rules ask for adds up. One floor
 a contract with PHI a text message alone, or no factor at all, is never enough.
 
 The factors of a recipient are a list of words, each of which must be met: "sms", "totp", or
-"sms_or_totp", where the recipient chooses.
+"sms_or_totp", where the recipient chooses. Rules made before a text message was refused as the only
+proof still ask for "sms"; there too an app does as well, unless another rule asks for it anyway.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ FACTORS = {
     "totp": lazy("Authenticator app"),
     "sms_or_totp": lazy("Text message or authenticator app"),
 }
+# What a rule may ask for: a text message never stands alone, an app always does as well.
+OFFERED = ("sms_or_totp", "totp")
 SIDES = {
     "theirs": lazy("The other party"),
     "ours": lazy("Our side"),
@@ -38,7 +41,7 @@ SIDES = {
 # A name is what an administrator reads; the seeds are translated where they are shown.
 SEEDS: tuple[dict[str, Any], ...] = (
     {"name": lazy("Value over EUR 50,000"), "condition": {"value_over": "50000.00", "currency": "EUR"},
-     "applies_to": "theirs", "factor": "sms"},
+     "applies_to": "theirs", "factor": "sms_or_totp"},
     {"name": lazy("Value over EUR 500,000"), "condition": {"value_over": "500000.00", "currency": "EUR"},
      "applies_to": "both", "factor": "totp"},
     {"name": lazy("Liability over EUR 1,000,000"),
@@ -294,7 +297,12 @@ def checked(name: str, condition: Mapping[str, Any], applies_to: str, factor: st
         errors["name"] = _("Give the rule a name.")
     if applies_to not in SIDES:
         errors["applies_to"] = _("Choose whom the rule is for.")
-    if factor not in FACTORS:
+    if factor == "sms":
+        errors["factor"] = _(
+            "A text message alone is not enough: a telephone number can be taken over. Let people use an "
+            "authenticator app instead."
+        )
+    elif factor not in OFFERED:
         errors["factor"] = _("Choose what it asks for.")
     for field in ("value_over", "liability_over"):
         if field in condition and not is_amount(condition[field]):

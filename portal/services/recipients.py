@@ -30,6 +30,7 @@ from portal.services import (
     routing,
     sendable,
     signing_mails,
+    sms_numbers,
     tasks,
 )
 from portal.services.audit import Actor
@@ -154,6 +155,9 @@ def checked(
         errors.setdefault("name", _("Write the name as it will stand in the contract."))
     if "@" not in email or any(c in email for c in ' <>,;\r\n\t"'):
         errors.setdefault("email", _("Write a mail address, such as name@example.com."))
+    phone = str(given.get("phone", ""))
+    if phone and sms_numbers.why_not(phone):
+        errors.setdefault("phone", sms_numbers.why_not(phone))
     if any(p["email"] == email for p in others):
         errors.setdefault("email", _("Somebody with this mail address is in the list already."))
     order = values.get("routing_order") or 1
@@ -171,7 +175,7 @@ def checked(
         "email": email,
         "title": one_line(given.get("title", "")),
         "organisation": one_line(given.get("organisation", "")) or default,
-        "phone": str(given.get("phone", "")),
+        "phone": phone,
         "language": given.get("language") if given.get("language") in ("en", "fr") else "en",
         "is_consumer": bool(given.get("is_consumer")) and side == "theirs",
         "person_id": given.get("person_id") or None,
@@ -202,7 +206,7 @@ def from_person(
         "email": person.email,
         "title": title,
         "organisation": contract.entity.name,
-        "phone": values.get("phone") or person.phone,
+        "phone": values.get("phone") or sms_numbers.textable(person.phone),
         "language": values.get("language") or person.language,
     }
 
@@ -275,7 +279,8 @@ def their_contacts(contract: Contract) -> list[Candidate]:
     found = [
         Candidate(
             row.id, row.name, row.title, row.email,
-            {name: getattr(row, name) for name in ("name", "email", "title", "phone", "language")},
+            {name: getattr(row, name) for name in ("name", "email", "title", "language")}
+            | {"phone": sms_numbers.textable(row.phone)},
         )
         for row in rows
         if row.email not in taken
@@ -371,6 +376,8 @@ def corrected(recipient: Recipient, envelope: Envelope, name: str, email: str, p
     others = Recipient.select().where((Recipient.envelope == envelope) & (Recipient.id != recipient.id))
     if any(other.email == email for other in others):
         errors["email"] = _("Somebody with this mail address is in the list already.")
+    if phone and phone != recipient.phone and sms_numbers.why_not(phone):
+        errors["phone"] = sms_numbers.why_not(phone)
     if "sms" in recipient.factors and not phone:
         errors["phone"] = _("This person must pass a code by text message, so a number is needed.")
     if errors:

@@ -18,6 +18,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from portal import i18n
+from portal.channels.sms import segments
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
@@ -63,11 +64,11 @@ def mail(kind: str, language: str, zone: str | None, context: Mapping[str, Any])
 
 
 def sms(kind: str, language: str, zone: str | None, context: Mapping[str, Any]) -> Rendered:
-    """A text message: each paragraph on a line of its own."""
+    """A text message: each paragraph on a line of its own, in letters that every phone has."""
     with i18n.use(language, zone):
         text = environment().get_template(f"sms/{kind}.txt").render(context)
         lines = (" ".join(line.split()) for line in text.splitlines())
-        return Rendered("", "\n".join(line for line in lines if line))
+        return Rendered("", segments.narrowed("\n".join(line for line in lines if line)))
 
 
 def tidy(text: str) -> str:

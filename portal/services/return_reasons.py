@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from portal.channels.sms import reasons
 from portal.i18n import lazy
+from portal.models.notices import Notice
 
 ENHANCED = re.compile(r"(?<![\d.])([45])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 BASIC = re.compile(r"(?<![\d.])([45]\d\d)(?=[ -])")
@@ -61,3 +63,10 @@ def in_words(failure: str) -> str:
     if basic is None:
         return ""
     return str(BASICS.get(basic[1]) or (LATER if basic[1].startswith("4") else ""))
+
+
+def why(notice: Notice) -> str:
+    """Why a message waits, failed or came back, as far as it can be said in words; empty for no reason."""
+    if notice.channel == "sms":
+        return reasons.said(notice.failure)
+    return in_words(notice.failure) or str(notice.failure)

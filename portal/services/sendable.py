@@ -13,7 +13,7 @@ from portal.errors import Conflict, Invalid
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract, Document, Revision
 from portal.models.parties import Signatory
-from portal.services import contract_states, entities, policies
+from portal.services import contract_states, entities, gateways, policies, sms_numbers
 from portal.services.contract_states import Attempt
 from providers import registry
 
@@ -89,11 +89,20 @@ def unmet(factor: str, person: Mapping[str, Any], offered: frozenset[str], provi
     named = policies.FACTORS[factor]
     if not ways & offered:
         return _("%(provider)s cannot check this factor: %(factor)s.", provider=provider, factor=named)
+    if factor == "sms" and not gateways.can_text():
+        return _(
+            "%(name)s must pass “%(factor)s”, and no text messages leave this installation. An "
+            "administrator connects a gateway under Settings, Text messages, or lets the rule ask for an "
+            "authenticator app.",
+            name=person["name"], factor=named,
+        )  # fmt: skip
     if factor == "sms" and not person.get("phone"):
         return _(
             "%(name)s must pass “%(factor)s” and has no telephone number. Add one, with its country code.",
             name=person["name"], factor=named,
         )  # fmt: skip
+    if factor == "sms":
+        return sms_numbers.why_not(person["phone"])
     return ""
 
 

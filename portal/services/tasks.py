@@ -51,6 +51,11 @@ KINDS = {
         lazy("Make sure that it is them, by telephone or in person, then tell them a one-time code."),
         1,
     ),
+    "no_texts": Kind(
+        lazy("waits for a code, and our limit for text messages is reached"),
+        lazy("Make sure that it is them, by telephone or in person, then tell them a one-time code."),
+        1,
+    ),
     "consent_withdrawn": Kind(
         lazy("took back the consent to electronic records: send paper"),
         lazy("Print the PDF and post it. Withdraw the signing request if they sign on paper instead."),

@@ -103,6 +103,7 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "recipient.disowned": lambda e: _("%(name)s says the request is not for them", name=whom(e)),
     "recipient.corrected": lambda e: _("%(who)s corrected the details of a signer", who=who(e)),
     "recipient.undelivered": lambda e: _("A message to %(name)s could not be delivered", name=whom(e)),
+    "code.undelivered": lambda e: _("A code by text message did not reach %(name)s", name=whom(e)),
     "number.disowned": lambda e: _("%(who)s says the telephone number is not theirs", who=who(e)),
     "paper.asked": lambda e: _("%(who)s asked for paper", who=who(e)),
     "question.asked": lambda e: _("%(who)s asked a question", who=who(e)),

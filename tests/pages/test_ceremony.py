@@ -16,9 +16,13 @@ from portal.models.contracts import Document, PageImage
 from portal.models.envelopes import Act, Consent, Envelope, LinkToken, OutsideFactor, Recipient, Right, Task
 from portal.models.notices import Notice
 from portal.models.people import Session
-from portal.services import documents, links, notices
+from portal.services import documents, links, notices, sms_use
+from portal.services.audit import SYSTEM
 from tests.services import signing
 from tests.services.signing import ours, recipient, theirs
+from tests.services.sms import leave_through
+from tests.simulators.sms import running
+from tests.simulators.twilio import Twilio
 
 PICTURE = (
     b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"
@@ -747,3 +751,72 @@ def test_paper_and_taking_consent_back_are_on_every_page_as_the_consent_says(cli
     confirm(client, envelope)
     look()
     assert len(set(seen)) == 5
+
+
+# --- A text message is never the only way -----------------------------------------------------------
+
+
+def test_another_way_stands_beside_the_code_from_the_first_screen(client, sent):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms_or_totp")
+    page = begin(client, envelope).location
+
+    screen = text_of(client.get(page))
+    assert "an authenticator app is safer" in screen
+    assert "Use an authenticator app instead" in screen
+    handed = client.get(page + "?by=handed")
+    assert "Type your one-time code" in text_of(handed)
+    assert "Send me a text message instead" in text_of(handed)
+
+
+def test_where_both_are_asked_for_no_app_is_offered_in_place_of_the_code(client, sent):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms", "totp")
+    page = begin(client, envelope).location
+
+    assert "Use an authenticator app instead" not in text_of(client.get(page))
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "says"),
+    [
+        ("returned", "off 30003", "Your phone did not take it: number switched off or out of reach (30003)"),
+        ("failed", "busy 503", "It could not be sent: the gateway is overloaded"),
+        ("queued", "unreachable ConnectTimeout", "The text message is delayed on our side"),
+    ],
+)
+def test_a_message_that_did_not_arrive_says_so_to_the_signer(client, sent, status, failure, says):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms_or_totp")
+    page = begin(client, envelope).location
+    Notice.update(status=status, failure=failure).where(Notice.kind == "signing_code").execute()
+
+    screen = " ".join(text_of(client.get(page)).split())
+
+    assert says in screen
+    assert "use another way below" in screen
+
+
+def test_at_the_installations_limit_the_page_offers_another_way_at_once(client, sent):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms_or_totp")
+    with running(Twilio()) as remote:
+        leave_through(remote, public=False)
+        sms_use.set_limits(sms_use.Limits(messages_a_day=0), by=SYSTEM, now=utc_now())
+        page = begin(client, envelope).location
+        screen = text_of(client.get(page))
+
+    assert "We can send no more text messages at the moment" in screen
+    assert "Use an authenticator app instead" in screen
+    assert "Send the code" not in screen
+    assert Task.get().kind == "no_texts"
+
+
+def test_the_field_for_a_code_is_one_that_phones_fill_in(client, sent):
+    envelope = sent(plain())
+    with_factors(envelope, "claire", "sms_or_totp")
+    page = begin(client, envelope).location
+
+    field = re.search(r'<input id="code"[^>]*>', client.get(page).text)[0]
+    assert 'autocomplete="one-time-code"' in field
+    assert 'inputmode="numeric"' in field

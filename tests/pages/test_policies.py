@@ -53,13 +53,13 @@ def test_changing_a_seeded_rule_keeps_its_translatable_name(ada):
 
     page = ada.get(f"/policies/{rule.id}", headers={"Accept-Language": "fr"})
     answer = ada.post(
-        f"/policies/{rule.id}", data=typed(name=rule.name, value_over="", months_over="48", factor="sms")
+        f"/policies/{rule.id}", data=typed(name=rule.name, value_over="", months_over="48", factor="totp")
     )
 
     assert 'value="36"' in page.text
     assert answer.status_code == 303
     fresh = PolicyRule.get_by_id(rule.id)
-    assert (fresh.name, fresh.condition, fresh.factor) == (rule.name, {"months_over": 48}, "sms")
+    assert (fresh.name, fresh.condition, fresh.factor) == (rule.name, {"months_over": 48}, "totp")
 
 
 @pytest.mark.parametrize(
@@ -128,3 +128,22 @@ def test_a_stranger_finds_nothing(app, cast, ada):
 def test_a_rule_that_is_not_there_is_not_found(ada):
     assert ada.get("/policies/nowhere").status_code == 404
     assert ada.post("/policies/nowhere/activity", data={"on": "no"}).status_code == 404
+
+
+def test_a_text_message_alone_is_refused_with_the_reason_beside_the_choice(ada):
+    answer = ada.post("/policies/new", data=typed(factor="sms"))
+
+    assert answer.status_code == 422
+    assert "A text message alone is not enough" in answer.text
+    assert 'value="Very large"' in answer.text
+    assert 'value="sms"' not in answer.text
+    assert "the weaker proof" in ada.get("/policies").text
+
+
+def test_a_rule_from_before_says_that_an_app_counts_too_and_cannot_be_saved_so(ada):
+    rule = named("Value over EUR 50,000")
+    PolicyRule.update(factor="sms").where(PolicyRule.id == rule.id).execute()
+
+    assert "An app is offered beside it and counts as well" in ada.get("/policies").text
+    page = ada.get(f"/policies/{rule.id}").text
+    assert 'value="sms_or_totp" checked' in page

@@ -8,7 +8,7 @@ import pytest
 from portal.clock import utc_now
 from portal.models.audit import AuditEvent
 from portal.models.contracts import Contract, Document
-from portal.models.envelopes import Envelope, LinkToken, Recipient
+from portal.models.envelopes import Envelope, LinkToken, PolicyRule, Recipient
 from portal.models.notices import Notice
 from portal.models.people import Session
 from portal.services import policies
@@ -78,7 +78,7 @@ def test_the_last_look_shows_each_person_their_proof_and_the_exact_pdf(ana, cast
 
     assert page.status_code == 200
     assert "Claire Aubert" in page.text
-    assert "Code by text message" in page.text
+    assert "Text message or authenticator app" in page.text
     assert "the value, EUR\xa060,000.00, is over EUR\xa050,000.00" in page.text
     assert path(contract, "send/document.pdf") in page.text
     assert ana.get(path(contract, "send/document.pdf")).data.startswith(b"%PDF-")
@@ -107,6 +107,7 @@ def test_a_day_that_cannot_be_is_refused_with_what_was_typed(ana, contract, type
 
 def test_a_person_without_the_phone_a_rule_needs_is_named_beside_them(ana, cast):
     policies.seed(utc_now())
+    PolicyRule.update(factor="sms").where(PolicyRule.name == "Value over EUR 50,000").execute()
     contract = ready(cast, utc_now(), [theirs(phone="")], value_amount="60000.00")
 
     page = ana.post(path(contract, "send"), data={"expires_on": day(10)})

@@ -32,12 +32,13 @@ PUBLIC = {
     "sign_in": "the way in",
     "second_factor.invitation": "opens a mailed invitation: who holds its token is its reader",
     "second_factor.accept": "takes a mailed invitation up",
+    "sms_receipts": "what gateways report of text messages, each proved by its signature",
     "static_file": "style sheets and scripts",
     "verify": "checks a PDF for anybody, and shows nothing of it",
 }
 # Addresses that machines call: no form's token can prove them, so each has a proof of its own. What
 # they answer to a call without it.
-OWN_PROOF = {"mail_webhooks.receive": (401, 404)}
+OWN_PROOF = {"mail_webhooks.receive": (401, 404), "sms_receipts.take": (403, 404)}
 # Pages that must keep something when they are only read, and the tables they write to.
 WRITES_BY_READING = {
     "second_factor.page": {"session"},  # the new seed, until its first code is typed

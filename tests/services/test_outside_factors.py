@@ -94,6 +94,7 @@ def test_the_certificate_says_enrolled_here_the_first_time_and_counts_it_the_sec
         words = factors.sentences(first, "claire@castellan.example", "Europe/Paris")
     assert words[-1].startswith("TOTP enrolled in this signing, after mail and SMS")
 
+    run_jobs(now)
     later = now + timedelta(days=1)
     second = sent(cast, later, run_jobs)
     steps.asks(second, "claire", "totp")
@@ -304,6 +305,7 @@ def test_after_signing_an_app_can_be_set_up_for_next_time(envelope, cast, now, r
 
     assert OutsideFactor.get().proof == "after_signing"
     assert [each["factor"] for each in Act.get().factors] == ["link", "sms"]
+    run_jobs(now)
     later = now + timedelta(days=30)
     second = sent(cast, later, run_jobs)
     steps.asks(second, "claire", "sms_or_totp")

@@ -23,8 +23,8 @@ def factors(contract, **person):
     ("values", "theirs_pass", "ours_pass"),
     [
         ({"value_amount": Decimal("50000.00")}, [], []),
-        ({"value_amount": Decimal("50000.01")}, ["sms"], []),
-        ({"value_amount": Decimal("500000.01")}, ["sms", "totp"], ["totp"]),
+        ({"value_amount": Decimal("50000.01")}, ["sms_or_totp"], []),
+        ({"value_amount": Decimal("500000.01")}, ["totp"], ["totp"]),
         ({"has_phi": True}, ["totp"], ["totp"]),
         ({"flags": ["high_risk"]}, ["totp"], ["totp"]),
         ({"start_on": date(2027, 1, 1), "end_on": date(2029, 12, 31)}, [], []),
@@ -42,10 +42,18 @@ def test_the_seeded_rules(cast, now, values, theirs_pass, ours_pass):
 def test_a_choice_between_two_goes_when_one_is_asked_for_anyway(cast, now):
     policies.seed(now)
     contract = ready(
-        cast, now, value_amount=Decimal(60_000), start_on=date(2027, 1, 1), end_on=date(2031, 1, 1)
+        cast, now, value_amount=Decimal(600_000), start_on=date(2027, 1, 1), end_on=date(2031, 1, 1)
     )
 
-    assert factors(contract) == ["sms"]
+    assert factors(contract) == ["totp"]
+
+
+def test_a_rule_from_before_keeps_its_meaning(cast, now):
+    policies.seed(now)
+    PolicyRule.update(factor="sms").where(PolicyRule.name == "Value over EUR 50,000").execute()
+
+    assert factors(ready(cast, now, value_amount=Decimal(60_000))) == ["sms"]
+    assert factors(ready(cast, now, value_amount=Decimal(600_000))) == ["sms", "totp"]
 
 
 def test_liability_comes_from_the_terms_and_without_a_cap_is_over_everything(cast, now):
@@ -64,11 +72,11 @@ def test_liability_comes_from_the_terms_and_without_a_cap_is_over_everything(cas
 def test_all_conditions_of_a_rule_must_hold(cast, now):
     policies.add(
         name="Large and risky", condition={"value_over": "10.00", "currency": "EUR", "flag": "high_risk"},
-        applies_to="both", factor="sms", by=actor(cast.ada), now=now,
+        applies_to="both", factor="sms_or_totp", by=actor(cast.ada), now=now,
     )  # fmt: skip
 
     assert factors(ready(cast, now)) == []
-    assert factors(ready(cast, now, flags=["high_risk"])) == ["sms"]
+    assert factors(ready(cast, now, flags=["high_risk"])) == ["sms_or_totp"]
 
 
 def test_a_copy_asks_for_proof_only_where_it_holds_health_data(cast, now):
@@ -131,11 +139,12 @@ def test_seeding_again_adds_nothing(home, now):
         ({"name": " "}, "name"),
         ({"applies_to": "nobody"}, "applies_to"),
         ({"factor": "smoke"}, "factor"),
+        ({"factor": "sms"}, "factor"),
         ({"condition": {"value_over": "much"}}, "value_over"),
     ],
 )
 def test_a_rule_that_means_nothing_is_refused(cast, now, changes, field):
-    rule = {"name": "A", "condition": {}, "applies_to": "both", "factor": "sms", **changes}
+    rule = {"name": "A", "condition": {}, "applies_to": "both", "factor": "totp", **changes}
 
     with pytest.raises(Invalid) as refused:
         policies.add(**rule, by=actor(cast.ada), now=now)

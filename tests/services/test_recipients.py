@@ -6,7 +6,7 @@ import pytest
 
 from portal.errors import Conflict, Invalid, NotFound, TooMany
 from portal.models.contracts import Contract
-from portal.models.envelopes import Consent, LinkToken, Recipient, SmsCode
+from portal.models.envelopes import Consent, LinkToken, PolicyRule, Recipient, SmsCode
 from portal.models.notices import Notice
 from portal.services import envelopes, policies, recipients
 from tests.services.signing import act, actor, consent, ours, ready, recipient, send, sent, theirs
@@ -171,6 +171,7 @@ def test_nothing_is_corrected_in_a_request_that_is_over(cast, now, run_jobs):
 
 def test_a_number_the_rule_needs_cannot_be_taken_away(cast, now, run_jobs):
     policies.seed(now)
+    PolicyRule.update(factor="sms").where(PolicyRule.factor == "sms_or_totp").execute()
     envelope = sent(cast, now, run_jobs, ready(cast, now, value_amount=60_000))
 
     with pytest.raises(Invalid) as refused:
@@ -210,5 +211,6 @@ def test_what_a_provider_cannot_check_is_refused_before_sending(cast, now, monke
         send(cast, now, contract)
 
     assert (
-        refused.value.errors["recipient-claire"] == "builtin cannot check this factor: Code by text message."
+        refused.value.errors["recipient-claire"]
+        == "builtin cannot check this factor: Text message or authenticator app."
     )
