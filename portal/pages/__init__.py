@@ -31,6 +31,7 @@ MODULES = (
     "language",
     "ceremony",
     "mine",
+    "invitations",
     "verify",
     "health",
     "mailbox",

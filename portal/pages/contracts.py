@@ -222,6 +222,8 @@ def since_sending(row: Recipient, contract: Contract) -> dict[str, Any]:
         "reason": sending.PROBLEMS.get(row.problem, ""),
         "url": factor_requests.identity_url(contract, row) if contract.state == "signing" else "",
         "label": _("Identity"),
+        "press_url": factor_requests.code_url(contract, row) if contract.state == "signing" else "",
+        "press_label": _("Code to read out"),
     }
 
 

@@ -14,7 +14,7 @@ from portal.i18n import lazy
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.notices import Notice
-from portal.pages import guards
+from portal.pages import factor_requests, guards
 from portal.pages.forms import Form
 from portal.pages.guards import person, requires
 from portal.pages.recipients import owned
@@ -90,6 +90,8 @@ NOTICE_KINDS = {
     "expired_owner": lazy("Word that time is over"),
     "not_answered": lazy("Word that nobody answered"),
     "signer_task": lazy("A signer's request"),
+    "code_made": lazy("Word that a code is read out"),
+    "doubted": lazy("Word that a message is doubted"),
     "code": lazy("Code"),
 }
 NOTICE_WORDS = {
@@ -354,7 +356,7 @@ def meanwhile(
         "word": word,
         "tone": tone,
         "seal": SEAL_WORDS.get("late" if sealing.is_late(envelope, utc_now()) else envelope.seal_status),
-        "people": [standing(row, row.id in waiting) for row in rows],
+        "people": [standing(row, row.id in waiting, contract) for row in rows],
         "names": ", ".join(r.name for r in rows if r.id in waiting),
         "messages": [described(each) for each in messages],
         "may_act": contracts.is_author(contract, person()),
@@ -365,7 +367,7 @@ def meanwhile(
     }
 
 
-def standing(recipient: Recipient, is_waited_for: bool) -> dict[str, Any]:
+def standing(recipient: Recipient, is_waited_for: bool, contract: Contract) -> dict[str, Any]:
     word, tone = WORDS[recipient.status]
     return {
         "row": recipient,
@@ -378,6 +380,7 @@ def standing(recipient: Recipient, is_waited_for: bool) -> dict[str, Any]:
         "number_from": factors.held_until(recipient, utc_now()) if recipient.factors else None,
         "can_be_corrected": recipient.status in ("created", "waiting", "sent", "opened"),
         "role": recipients.ROLES[recipient.role],
+        "code_url": factor_requests.code_url(contract, recipient),
     }
 
 

@@ -7,6 +7,7 @@ from importlib import import_module
 MODULES = (
     "portal.services.audit_chains",
     "portal.services.demonstrations",
+    "portal.services.enquiries",
     "portal.services.envelopes",
     "portal.services.leftovers",
     "portal.services.notices",
