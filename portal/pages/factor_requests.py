@@ -132,17 +132,44 @@ def hand_over(reference: str, recipient_id: str) -> Response:
     return screen(contract, recipient, Form(), code=code)
 
 
+@bp.get(f"{BASE}/invitation-code")
+@requires("contract.send")
+def code_page(reference: str, recipient_id: str) -> Response:
+    """What reading out a code means; where the press comes back to that asked for a fresh code first."""
+    contract, recipient = found(reference, recipient_id)
+    return told_page(contract, recipient, why_not=invitations.why_not(contract, recipient, utc_now()))
+
+
 @bp.post(f"{BASE}/invitation-code")
 @requires("contract.send", step_up=True)
 def tell_code(reference: str, recipient_id: str) -> Response:
     """A code that opens the signing, to be read out on the telephone; this page shows it once."""
     contract, recipient = found(reference, recipient_id)
-    said = {"contract": contract, "recipient": recipient, "address": signing_mails.typed_address()}
     try:
         told = invitations.tell(contract, recipient.id, by=actor(), now=utc_now())
     except (Conflict, TooMany) as refusal:
-        return show(TOLD, status=refusal.status, told=None, why_not=refusal.message, **said)
-    return show(TOLD, told=told, **said)
+        return told_page(contract, recipient, why_not=refusal.message, status=refusal.status)
+    return told_page(contract, recipient, told=told)
+
+
+def told_page(
+    contract: Contract,
+    recipient: Recipient,
+    *,
+    told: invitations.Told | None = None,
+    why_not: str = "",
+    status: int = 200,
+) -> Response:
+    address = signing_mails.typed_address()
+    return show(
+        TOLD,
+        status=status,
+        contract=contract,
+        recipient=recipient,
+        told=told,
+        why_not=why_not,
+        address=address,
+    )
 
 
 def code_url(contract: Contract, recipient: Recipient) -> str:

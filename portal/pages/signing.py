@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from math import ceil
 from typing import Any
 
 from flask import render_template, url_for
@@ -104,7 +103,7 @@ def invite(place: Place, now: datetime) -> dict[str, Any]:
         "invitation_title": _("%(company)s asks you to approve a contract", company=company)
         if approves
         else _("%(company)s asks you to sign a contract", company=company),
-        "minutes": 2 + ceil(pages / 2) + bool(place.recipient.factors),
+        "minutes": signing_mails.minutes(place.recipient, place.document),
         "pages": pages,
         "proofs": proofs(place, now),
         "disclosure": disclosure(place),

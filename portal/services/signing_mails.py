@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
+from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 
@@ -37,6 +38,7 @@ def ask(
         message=envelope.message,
         expires_at=envelope.expires_at,
         pages=envelope.document.pages,
+        minutes=minutes(recipient, envelope.document),
         factors=list(recipient.factors),
         phone=recipient.phone[-2:],
         asked_at=recipient.asked_at or now,
@@ -61,6 +63,11 @@ def spoken(phone: str) -> str:
     except phonenumbers.NumberParseException:
         return phone
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL))
+
+
+def minutes(recipient: Recipient, document: Document) -> int:
+    """About how long it takes: two minutes, half a minute a page, one for what is to be proved."""
+    return 2 + ceil(document.pages / 2) + bool(recipient.factors)
 
 
 def typed_address() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 
@@ -59,6 +60,7 @@ def ask(client, email, reference=REFERENCE, **more):
 def test_the_mail_says_who_asks_how_to_come_in_without_a_link_and_where_to_doubt_it(envelope, cast):
     text, page = mail()
 
+    assert re.search(r"About \d+ minutes: \d+ pages? to read, your signature\.", text)
     for said in (text, html.unescape(page)):
         assert "Ana, +44 117 496 0182 (Larkfield Software Ltd)" in said
         assert "a password, a payment, or a code by telephone" in said.lower()
@@ -243,7 +245,8 @@ def test_the_owner_makes_a_code_after_a_fresh_code_of_their_own_and_sees_it_once
     sign_in(client, cast.ana, utc_now())
     assert press in client.get(f"/contracts/{REFERENCE}/signing").get_data(as_text=True)
     asked = client.post(press)
-    assert (asked.status_code, "/step-up" in asked.location) == (303, True)
+    assert (asked.status_code, asked.location) == (303, "/step-up?" + urlencode({"next": press}))
+    assert press in client.get(press).get_data(as_text=True)
     Session.update(stepped_up_at=utc_now()).execute()
 
     shown = client.post(press).get_data(as_text=True)
@@ -264,6 +267,7 @@ def test_where_none_is_made_the_page_says_why(client, cast, envelope, press):
     answer = client.post(press)
 
     assert answer.status_code == 409
+    assert "health information" in text_of(client.get(press))
     assert "health information" in text_of(answer)
     assert press not in client.get(f"/contracts/{REFERENCE}/signing").get_data(as_text=True)
 
