@@ -36,6 +36,7 @@ CAPS = (
     limits.Cap(600, HOUR, limits.ALL, failures=True),
 )
 MOST_LIVE = 80  # forty people, two codes each: as many are compared at every try
+NOBODY = (0, "nobody", "0" * 64)
 LOOKALIKES = str.maketrans("oil", "011")
 
 
@@ -104,7 +105,8 @@ def find(reference: str, typed: str, *, source: str, now: datetime) -> Invitatio
     if found is None:
         raise refusal()
     limits.succeed(attempt)
-    return found
+    code: InvitationCode = InvitationCode.get_by_id(found)
+    return code
 
 
 def subject(reference: str) -> str:
@@ -119,15 +121,17 @@ def refusal() -> Invalid:
     )  # fmt: skip
 
 
-def live(reference: str, now: datetime) -> list[InvitationCode]:
-    """Every code that is good for this reference now."""
-    return list(
-        InvitationCode.select(InvitationCode, Recipient, Envelope, Contract)
+def live(reference: str, now: datetime) -> list[tuple[int, str, str]]:
+    """Id, recipient and HMAC of every code that is good for this reference now; as bare values, since
+    rows would take longer to make the more there are."""
+    rows: Any = (
+        InvitationCode.select(InvitationCode.id, InvitationCode.recipient, InvitationCode.code_hmac)
         .join(Recipient)
         .join(Envelope)
         .join(Contract)
         .where((Contract.reference == reference) & (Envelope.status == "sent") & is_live(now))
     )
+    return list(rows.tuples())
 
 
 def is_live(now: datetime) -> Any:
@@ -135,14 +139,12 @@ def is_live(now: datetime) -> Any:
     return unused & (InvitationCode.expires_at > now)
 
 
-def match(candidates: list[InvitationCode], code: str) -> InvitationCode | None:
-    """The one whose code this is; as much is computed for no candidate as for many."""
+def match(candidates: list[tuple[int, str, str]], code: str) -> int | None:
+    """The id of the one whose code this is; as much is computed for no candidate as for many."""
     found = None
-    for candidate in [*candidates, *[None] * (MOST_LIVE - len(candidates))]:
-        whose = str(candidate.recipient.id) if candidate is not None else "nobody"
-        expected = str(candidate.code_hmac) if candidate is not None else ""
+    for identity, whose, expected in [*candidates, *[NOBODY] * (MOST_LIVE - len(candidates))]:
         if hmac.compare_digest(digest(whose, code), expected):
-            found = candidate
+            found = identity
     return found
 
 
