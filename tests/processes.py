@@ -51,6 +51,7 @@ class Tree:
 
     def __init__(self, data_dir: Path, *words: str, port: int | None = None, **more: str) -> None:
         self.port = port or free_port()
+        self.data_dir = data_dir
         self.process = subprocess.Popen(
             command(*words, "--port", str(self.port)), cwd=ROOT, env=environment(data_dir, **more),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -79,13 +79,27 @@ class LinkToken(Model):
     ended_at = UtcField(null=True)
 
 
+class InvitationCode(Model):
+    """A short code that does once what a link does, kept as HMAC with its recipient."""
+
+    id = peewee.AutoField()
+    recipient = peewee.ForeignKeyField(Recipient, backref="invitation_codes", on_delete="CASCADE")
+    way = peewee.TextField()  # mail | told (read out by telephone)
+    code_hmac = peewee.TextField()
+    created_by = peewee.ForeignKeyField(Person, null=True)  # who reads it out
+    created_at = UtcField()
+    expires_at = UtcField()
+    used_at = UtcField(null=True)
+    ended_at = UtcField(null=True)
+
+
 class Right(Model):
     """What one browser session may do for one recipient, and which factors it has passed."""
 
     session_sha256 = peewee.TextField()
     recipient = peewee.ForeignKeyField(Recipient, backref="rights", on_delete="CASCADE")
     purpose = peewee.TextField(default="sign")
-    factors_met = JsonField(default=dict)  # factor -> ISO time
+    factors_met = JsonField(default=dict)  # factor, or way in (link, mail_code, told_code) -> ISO time
     draft = JsonField(default=dict)  # typed name, title, drawn path: kept until the confirm
     read_at = UtcField(null=True)
     granted_at = UtcField()

@@ -38,6 +38,7 @@ MODULES = (
     "language",
     "ceremony",
     "mine",
+    "invitations",
     "verify",
     "health",
     "mailbox",

@@ -233,6 +233,8 @@ def since_sending(
         or (reached.text if reached else ""),
         "url": factor_requests.identity_url(contract, row) if contract.state == "signing" else "",
         "label": _("Identity"),
+        "press_url": factor_requests.code_url(contract, row) if contract.state == "signing" else "",
+        "press_label": _("Code to read out"),
     }
 
 

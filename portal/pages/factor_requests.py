@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, request, url_for
 
 from portal.clock import utc_now
-from portal.errors import Invalid, NotAllowed
+from portal.errors import Conflict, Invalid, NotAllowed, TooMany
 from portal.i18n import gettext as _
 from portal.i18n import lazy
 from portal.models.contracts import Contract
@@ -16,11 +16,12 @@ from portal.pages import guards
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
-from portal.services import contracts, outside_factors, permissions, tasks
+from portal.services import contracts, invitations, outside_factors, permissions, signing_mails, tasks
 
 bp = Blueprint("factor_requests", __name__)
 BASE = "/contracts/<reference>/recipients/<recipient_id>"
 IDENTITY = "factor_requests.page"
+TOLD = "factor_requests/told.html"
 # Where each request is answered, besides by mail or telephone, and what that asks for.
 ANSWERED_AT = {
     "wrong_number": ("sending.correction", "contract.send", lazy("Correct the number")),
@@ -130,6 +131,54 @@ def hand_over(reference: str, recipient_id: str) -> Response:
     contract, recipient = found(reference, recipient_id)
     code = outside_factors.hand_over(contract, recipient.id, by=actor(), now=utc_now())
     return screen(contract, recipient, Form(), code=code)
+
+
+@bp.get(f"{BASE}/invitation-code")
+@requires("contract.send")
+def code_page(reference: str, recipient_id: str) -> Response:
+    """What reading out a code means; where the press comes back to that asked for a fresh code first."""
+    contract, recipient = found(reference, recipient_id)
+    return told_page(contract, recipient, why_not=invitations.why_not(contract, recipient, utc_now()))
+
+
+@bp.post(f"{BASE}/invitation-code")
+@requires("contract.send", step_up=True)
+def tell_code(reference: str, recipient_id: str) -> Response:
+    """A code that opens the signing, to be read out on the telephone; this page shows it once."""
+    contract, recipient = found(reference, recipient_id)
+    try:
+        told = invitations.tell(contract, recipient.id, by=actor(), now=utc_now())
+    except (Conflict, TooMany) as refusal:
+        return told_page(contract, recipient, why_not=refusal.message, status=refusal.status)
+    return told_page(contract, recipient, told=told)
+
+
+def told_page(
+    contract: Contract,
+    recipient: Recipient,
+    *,
+    told: invitations.Told | None = None,
+    why_not: str = "",
+    status: int = 200,
+) -> Response:
+    address = signing_mails.typed_address()
+    return show(
+        TOLD,
+        status=status,
+        contract=contract,
+        recipient=recipient,
+        told=told,
+        why_not=why_not,
+        address=address,
+    )
+
+
+def code_url(contract: Contract, recipient: Recipient) -> str:
+    """Where a code to be read out is made; "" where none is, or not by this person."""
+    may = may_answer(contract) and permissions.allows(person(), "contract.send")
+    if not may or invitations.why_not(contract, recipient, utc_now()):
+        return ""
+    return url_for("factor_requests.tell_code", reference=contract.reference, recipient_id=recipient.id)
 
 
 @bp.post("/contracts/<reference>/requests/<task_id>/done")

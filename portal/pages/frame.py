@@ -26,7 +26,7 @@ MENU = (
       "text_messages")),
 )  # fmt: skip
 # Pages for outside people have no menu and ask the database for nothing here.
-OUTSIDE = ("ceremony", "mine")
+OUTSIDE = ("ceremony", "invitations", "mine")
 
 
 def install(app: Flask) -> None:
@@ -50,6 +50,7 @@ def install(app: Flask) -> None:
             "language_names": i18n.NAMES,
             "language_url": address("language.change"),
             "verify_url": address("verify.page"),
+            "real_url": address("invitations.is_this_real"),
             "here": request.full_path.removesuffix("?") if request.method == "GET" else "",
         }
         if request.blueprint in OUTSIDE:

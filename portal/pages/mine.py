@@ -15,7 +15,7 @@ from portal.models.envelopes import Recipient
 from portal.pages import guards, outside
 from portal.pages.forms import Form
 from portal.pages.respond import leave, show
-from portal.services import home, mine, person_tokens, sessions, signing_mails
+from portal.services import mine, person_tokens, sessions, signing_mails
 from portal.services.audit import Actor
 
 bp = Blueprint("mine", __name__)
@@ -30,17 +30,15 @@ def email(now: datetime) -> str:
     return str(found.email) if found is not None else ""
 
 
-def company() -> dict[str, str]:
-    return {"name": home.company_name() or "Countersign", "logo_url": ""}
-
-
 @bp.get("/mine")
 def page() -> Response:
     now = utc_now()
     whose = email(now)
     if not whose:
-        return show("mine/enter.html", company=company(), form=Form(), sent=False)
-    return show("mine/show.html", company=company(), email=whose, mine=mine.of(whose), zone_of=zone_of)
+        return show("mine/enter.html", company=outside.company(), form=Form(), sent=False)
+    return show(
+        "mine/show.html", company=outside.company(), email=whose, mine=mine.of(whose), zone_of=zone_of
+    )
 
 
 def zone_of(recipient: Recipient) -> str:
@@ -54,18 +52,18 @@ def ask_for_link() -> Response:
     form = Form(request.form)
     address = form.email("email")
     if form.errors:
-        return show("mine/enter.html", status=422, company=company(), form=form, sent=False)
+        return show("mine/enter.html", status=422, company=outside.company(), form=form, sent=False)
     try:
         mine.send_link(address, i18n.current(), source=guards.client_address(), now=utc_now())
     except TooMany as refusal:
         form.refuse("email", refusal.message)
-        return show("mine/enter.html", status=429, company=company(), form=form, sent=False)
+        return show("mine/enter.html", status=429, company=outside.company(), form=form, sent=False)
     return leave(url_for(".link_sent"))
 
 
 @bp.get("/mine/sent")
 def link_sent() -> Response:
-    return show("mine/enter.html", company=company(), form=Form(), sent=True)
+    return show("mine/enter.html", company=outside.company(), form=Form(), sent=True)
 
 
 @bp.get("/mine/<token>")
@@ -73,8 +71,8 @@ def link(token: str) -> Response:
     """The mailed link; reads only. A pressed button uses it up."""
     found = person_tokens.find(token, person_tokens.ACCESS, utc_now())
     if found is None:
-        return show("mine/link.html", status=410, company=company(), token="", email="")
-    return show("mine/link.html", company=company(), token=token, email=found.email)
+        return show("mine/link.html", status=410, company=outside.company(), token="", email="")
+    return show("mine/link.html", company=outside.company(), token=token, email=found.email)
 
 
 @bp.post("/mine/<token>")
@@ -85,7 +83,7 @@ def enter(token: str) -> Response:
         if used is not None:
             outside.fresh_token(now, email=used.email)
     if used is None:
-        return show("mine/link.html", status=410, company=company(), token="", email="")
+        return show("mine/link.html", status=410, company=outside.company(), token="", email="")
     return outside.give_cookie(leave(url_for(".page")))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flask import Response, g, request
+from flask import Response, g, request, url_for
 
 from portal import i18n
 from portal.models.people import Session
 from portal.pages import guards
-from portal.services import ceremonies, installation, sessions
+from portal.services import ceremonies, entities, installation, sessions
 from portal.services.ceremonies import Place
 
 PLAIN_COOKIE, HOST_COOKIE = "countersign-signing", "__Host-countersign-signing"
@@ -64,6 +64,15 @@ def take_cookie(answer: Response) -> Response:
         cookie_name(), path="/", httponly=True, secure=installation.current().settings.https, samesite="Lax"
     )
     return answer
+
+
+def company() -> dict[str, str]:
+    """Whose portal it is, where no contract says which of our companies asks."""
+    ours = entities.oldest()
+    if ours is None:
+        return {"name": "Countersign", "logo_url": ""}
+    logo = url_for("ceremony.logo", entity_id=ours.id) if ours.logo_type else ""
+    return {"name": ours.name, "logo_url": logo}
 
 
 def speak(place: Place) -> None:

@@ -14,7 +14,7 @@ from portal.i18n import lazy
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.notices import Notice
-from portal.pages import guards, message_states
+from portal.pages import factor_requests, guards, message_states
 from portal.pages.forms import Form
 from portal.pages.guards import person, requires
 from portal.pages.recipients import owned
@@ -95,6 +95,8 @@ NOTICE_KINDS = {
     "signer_task": lazy("A signer's request"),
     "mail_test": lazy("Test mail"),
     "signing_code": lazy("Code by text message"),
+    "code_made": lazy("Word that a code is read out"),
+    "doubted": lazy("Word that a message is doubted"),
 }
 NOTICE_WORDS = {
     "queued": (lazy("Waiting to go out"), "wait"),
@@ -366,7 +368,9 @@ def meanwhile(
         "word": word,
         "tone": tone,
         "seal": SEAL_WORDS.get("late" if sealing.is_late(envelope, utc_now()) else envelope.seal_status),
-        "people": [standing(row, row.id in waiting, mails.get(row.id), codes.get(row.id)) for row in rows],
+        "people": [
+            standing(row, row.id in waiting, mails.get(row.id), codes.get(row.id), contract) for row in rows
+        ],
         "names": ", ".join(r.name for r in rows if r.id in waiting),
         "messages": [described(each) for each in messages],
         "may_act": contracts.is_author(contract, person()),
@@ -378,7 +382,7 @@ def meanwhile(
 
 
 def standing(
-    recipient: Recipient, is_waited_for: bool, mail: Notice | None, code: Notice | None
+    recipient: Recipient, is_waited_for: bool, mail: Notice | None, code: Notice | None, contract: Contract
 ) -> dict[str, Any]:
     word, tone = WORDS[recipient.status]
     reached = message_states.reached(mail)
@@ -395,6 +399,7 @@ def standing(
         "number_from": factors.held_until(recipient, utc_now()) if recipient.factors else None,
         "can_be_corrected": recipient.status in ("created", "waiting", "sent", "opened"),
         "role": recipients.ROLES[recipient.role],
+        "code_url": factor_requests.code_url(contract, recipient),
     }
 
 

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from math import ceil
 from typing import Any
 
 from flask import render_template, url_for
@@ -16,6 +15,8 @@ from portal import i18n
 from portal.i18n import gettext as _
 from portal.models.contracts import Document, Revision
 from portal.models.envelopes import Recipient
+from portal.models.parties import LegalEntity
+from portal.models.people import Person
 from portal.pages.forms import Form
 from portal.services import (
     acts,
@@ -26,6 +27,7 @@ from portal.services import (
     outside_factors,
     revisions,
     second_factors,
+    signing_mails,
     sms_use,
 )
 from portal.services.ceremonies import Place
@@ -59,22 +61,16 @@ def common(place: Place) -> dict[str, Any]:
         "contract": contract,
         "recipient": place.recipient,
         "zone": place.zone,
-        "asked_by": {"name": place.sender.name, "phone": spoken(place.sender.phone or entity.phone)},
+        "asked_by": asked_by(place.sender, entity),
         "here": url_for("ceremony.page", recipient_id=place.recipient.id),
         "approves": place.recipient.role == "approver",
     }
 
 
-@lru_cache(maxsize=256)
-def spoken(phone: str) -> str:
-    """A number in groups, as people say it."""
-    import phonenumbers
-
-    try:
-        number = phonenumbers.parse(phone)
-    except phonenumbers.NumberParseException:
-        return phone
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL))
+def asked_by(sender: Person, entity: LegalEntity) -> dict[str, str]:
+    """The colleague who asks, and the number that reaches them or the company."""
+    phone, whose = signing_mails.telephone(sender, entity)
+    return {"name": sender.name, "phone": phone, "whose_phone": whose}
 
 
 def step(place: Place, at: str) -> tuple[int, int] | None:
@@ -102,10 +98,14 @@ def screen(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
 
 def invite(place: Place, now: datetime) -> dict[str, Any]:
     """Who asks whom for what, how long it takes and what it never takes."""
-    pages = place.document.pages
+    pages, company = place.document.pages, place.contract.entity.name
+    approves = place.recipient.role == "approver"
     return common(place) | {
         "step": step(place, "invite"),
-        "minutes": 2 + ceil(pages / 2) + bool(place.recipient.factors),
+        "invitation_title": _("%(company)s asks you to approve a contract", company=company)
+        if approves
+        else _("%(company)s asks you to sign a contract", company=company),
+        "minutes": signing_mails.minutes(place.recipient, place.document),
         "pages": pages,
         "proofs": proofs(place, now),
         "disclosure": disclosure(place),
@@ -129,10 +129,12 @@ def disclosure(place: Place) -> consents.ConsentText:
 
 
 def consent(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
-    return {
-        "disclosure": disclosure(place),
+    """Consent; before it, for somebody who typed a code, what the page of a mailed link says."""
+    typed_in = factors.LINK not in place.held.factors_met
+    return (invite(place, now) if typed_in else {"disclosure": disclosure(place)}) | {
         "is_consumer": place.recipient.is_consumer,
         "withdrawn": at == "withdrawn",
+        "shows_invitation": typed_in and at != "withdrawn",
     }
 
 

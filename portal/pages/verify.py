@@ -24,6 +24,8 @@ CAPS = (
     limits.Cap(300, timedelta(minutes=1), limits.SUBJECT),
 )
 CHECKED_BY = {
+    "told_code": lazy("Code by telephone"),
+    "mail_code": lazy("Code by mail"),
     "link": lazy("Link by mail"),
     "handed_code": lazy("One-time code"),
     "sms": lazy("Text message"),

@@ -7,6 +7,7 @@ never mix. `state` says which screen comes next; what people then do is in `acts
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -246,12 +247,25 @@ def enter(link: LinkToken, place: Place, session_sha256: str, *, by: Actor, now:
         current = lock_row(LinkToken.select().where(LinkToken.sha256 == link.sha256)).get()
         if not links.is_alive(current, now):
             raise Conflict(_("This link has ended. Ask the person who sent it for a new one."))
-        grant(place.recipient, session_sha256, link.purpose, by=by, now=now)
-        if link.purpose == links.SIGN:
-            note_opened(place.recipient, by=by, now=now)
-        if place.recipient.is_consumer and place.consent is None:
-            key = f"demonstration:{place.recipient.id}"
-            jobs.add("make_demonstration", {"recipient": place.recipient.id}, key=key, now=now)
+        admit(place.recipient, session_sha256, link.purpose, by=by, now=now)
+
+
+def admit(
+    recipient: Recipient,
+    session_sha256: str,
+    purpose: str,
+    *,
+    by: Actor,
+    now: datetime,
+    came_in: Mapping[str, str] | None = None,
+) -> None:
+    """Let a session in by whatever led to it (see `grant`), inside the caller's transaction."""
+    grant(recipient, session_sha256, purpose, by=by, now=now, came_in=came_in)
+    if purpose == links.SIGN:
+        note_opened(recipient, by=by, now=now)
+    if purpose == links.SIGN and recipient.is_consumer:
+        key = f"demonstration:{recipient.id}"
+        jobs.add("make_demonstration", {"recipient": recipient.id}, key=key, now=now)
 
 
 def note_opened(recipient: Recipient, *, by: Actor, now: datetime) -> None:
@@ -261,27 +275,45 @@ def note_opened(recipient: Recipient, *, by: Actor, now: datetime) -> None:
         envelopes.apply_event(recipient.envelope.id, opened, by=by, now=now)
 
 
-def grant(recipient: Recipient, session_sha256: str, purpose: str, *, by: Actor, now: datetime) -> None:
-    """Give a session the right to a recipient's pages. One for signing includes the copy."""
+def grant(
+    recipient: Recipient,
+    session_sha256: str,
+    purpose: str,
+    *,
+    by: Actor,
+    now: datetime,
+    came_in: Mapping[str, str] | None = None,
+) -> None:
+    """Give a session the right to a recipient's pages. One for signing includes the copy.
+
+    `came_in` says how, for the evidence: a way of `factors.WAYS` with its time; a mailed link unless
+    given. Whoever comes in by another way later keeps the first beside it.
+    """
+    entered = dict(came_in or {factors.LINK: now.isoformat(timespec="seconds")})
     others = Right.select().where((Right.recipient == recipient) & (Right.session_sha256 != session_sha256))
     mine = (Right.session_sha256 == session_sha256) & (Right.recipient == recipient)
     held = Right.get_or_none(mine)
     life = now + sessions.ABSOLUTE
     if held is None:
         Right.insert(
-            session_sha256=session_sha256, recipient=recipient, purpose=purpose, factors_met={}, draft={},
-            granted_at=now, expires_at=life,
+            session_sha256=session_sha256, recipient=recipient, purpose=purpose, factors_met=entered,
+            draft={}, granted_at=now, expires_at=life,
         ).execute()  # fmt: skip
     else:
         kept = links.SIGN if links.SIGN in (held.purpose, purpose) else purpose
-        Right.update(purpose=kept, expires_at=life).where(mine).execute()
+        met = entered | held.factors_met
+        Right.update(purpose=kept, expires_at=life, factors_met=met).where(mine).execute()
     audit.append(
-        "link.exchanged",
+        "link.exchanged" if factors.LINK in entered else "invitation_code.used",
         ("recipient", recipient.id),
         chain=recipient.envelope.contract.id,
         by=by,
         now=now,
-        facts={"purpose": purpose, "another_browser": held is None and others.exists()},
+        facts={
+            "purpose": purpose,
+            "way": next(way for way in factors.WAYS if way in entered),
+            "another_browser": held is None and others.exists(),
+        },
     )
 
 

@@ -59,6 +59,18 @@ def in_use() -> list[LegalEntity]:
     return [entity for entity in all_entities() if entity.retired_at is None]
 
 
+def oldest() -> LegalEntity | None:
+    """The company that stands for us where no contract names one: id, name and whether it has a logo."""
+    columns = (LegalEntity.id, LegalEntity.name, LegalEntity.logo_type)
+    found: LegalEntity | None = (
+        LegalEntity.select(*columns)
+        .where(LegalEntity.retired_at.is_null())
+        .order_by(LegalEntity.created_at)
+        .first()
+    )
+    return found
+
+
 def save(
     entity: LegalEntity | None, values: Mapping[str, Any], *, by: audit.Actor, now: datetime
 ) -> LegalEntity:

@@ -1,4 +1,4 @@
-"""What a recipient proves besides the link: a code sent to their phone, or one from an app.
+"""What a recipient proves besides how they came in: a code sent to their phone, or one from an app.
 
 A text-message code has six digits, is kept hashed with its recipient, lives ten minutes and dies
 with its first use or fifth try. Over a whole envelope at most 50 such tries and 16 tries of an
@@ -21,6 +21,7 @@ from portal.i18n import gettext as _
 from portal.models.base import lock_row, transaction
 from portal.models.envelopes import Recipient, Right, SmsCode
 from portal.models.notices import Notice
+from portal.models.people import Person
 from portal.services import (
     audit,
     code_messages,
@@ -53,6 +54,9 @@ CAPS = {
 }
 
 RIGHT, WRONG, DEAD = "right", "wrong", "dead"
+# How somebody came in: a mailed link, a code out of a mail, a code read out to them by telephone.
+LINK, MAIL_CODE, TOLD_CODE = "link", "mail_code", "told_code"
+WAYS = (LINK, MAIL_CODE, TOLD_CODE)
 
 
 # --- What is still to be proved ---------------------------------------------------------------
@@ -322,7 +326,7 @@ def enrol(place: Place, typed: str, *, source: str, by: Actor, now: datetime) ->
 def evidence(place: Place) -> list[dict[str, str]]:
     """What was checked, for the act: factor, time and, where it matters, how. No personal details."""
     met = place.held.factors_met
-    found = [{"factor": "link", "at": place.held.granted_at.isoformat(timespec="seconds")}]
+    found = ways_in(place.held)
     if "sms" in met:
         found.append({"factor": "sms", "at": met["sms"], "ending": ending(place.recipient)})
     if "handed" in met:
@@ -332,20 +336,39 @@ def evidence(place: Place) -> list[dict[str, str]]:
     return found
 
 
+def ways_in(right: Right) -> list[dict[str, str]]:
+    """How this browser came in. A right from before ways were kept came by a mailed link."""
+    met = right.factors_met
+    found = [{"factor": way, "at": met[way]} for way in WAYS if way in met]
+    if TOLD_CODE in met:
+        found[-1]["by"] = met["told_by"]
+    return found or [{"factor": LINK, "at": right.granted_at.isoformat(timespec="seconds")}]
+
+
 def how_enrolled(met: dict[str, str]) -> dict[str, str]:
     return {"enrolled": met["enrolled"]} if "enrolled" in met else {}
 
 
 def sentences(checked: list[dict[str, str]], email: str, zone: str) -> list[str]:
     """The evidence of an act in words, in the present language: for pages and the certificate."""
-    return [
+    found = [
         sentence(each, email, format_datetime(datetime.fromisoformat(each["at"]), zone)) for each in checked
     ]
+    if [each["factor"] for each in checked] == [TOLD_CODE]:
+        found.append(_("Nothing else was checked: neither the mailbox nor a telephone number nor an app"))
+    return found
 
 
 def sentence(checked: dict[str, str], email: str, at: str) -> str:
-    if checked["factor"] == "link":
+    if checked["factor"] == LINK:
         return _("Link mailed to %(email)s, opened %(at)s", email=email, at=at)
+    if checked["factor"] == MAIL_CODE:
+        return _("Code mailed to %(email)s, typed in %(at)s", email=email, at=at)
+    if checked["factor"] == TOLD_CODE:
+        return _(
+            "Code read out by %(name)s by telephone, typed in %(at)s; it does not show who reads the mail of "
+            "%(email)s", name=name_of(checked["by"]), email=email, at=at,
+        )  # fmt: skip
     if checked["factor"] == "sms":
         return _("Code texted to the number ending %(ending)s, %(at)s", ending=checked["ending"], at=at)
     if checked["factor"] == "handed_code":
@@ -356,6 +379,11 @@ def sentence(checked: dict[str, str], email: str, at: str) -> str:
     if enrolled == "mail_and_handed_code":
         return _("TOTP enrolled in this signing, after mail and a handed-over code, %(at)s", at=at)
     return _("Code from an authenticator app (TOTP), %(at)s", at=at)
+
+
+def name_of(person_id: str) -> str:
+    person = Person.get_or_none(Person.id == person_id)
+    return str(person.name) if person is not None else _("the sender")
 
 
 def note(act: str, place: Place, by: Actor, now: datetime, **facts: Any) -> None:

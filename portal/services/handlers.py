@@ -8,6 +8,7 @@ MODULES = (
     "portal.services.audit_chains",
     "portal.services.deliveries",
     "portal.services.demonstrations",
+    "portal.services.enquiries",
     "portal.services.envelopes",
     "portal.services.leftovers",
     "portal.services.mail_domains",

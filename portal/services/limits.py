@@ -1,8 +1,8 @@
 """How often something may be tried. Every limit that matters is a row in the database.
 
 A try is counted before it is checked, so that fifty at once are fifty tries. Limits hold for a
-subject (the account under attack), for a source (the network address it comes from), or for the
-pair of both. Limits on a subject alone spare sources it was reached from before: whoever attacks
+subject (the account under attack), for a source (the network address it comes from), for the pair
+of both, or over all. Limits on a subject alone spare sources it was reached from before: whoever attacks
 an account from a hundred places cannot shut its owner out.
 """
 
@@ -21,7 +21,7 @@ from portal.i18n import gettext as _
 from portal.models.base import db, is_sqlite, transaction
 from portal.models.people import Attempt
 
-PAIR, SUBJECT, STRANGERS, SOURCE = "pair", "subject", "strangers", "source"
+PAIR, SUBJECT, STRANGERS, SOURCE, ALL = "pair", "subject", "strangers", "source", "all"
 
 FREE_FAILURES = 5
 FIRST_WAIT = timedelta(seconds=30)
@@ -36,8 +36,8 @@ class Cap:
     """At most `count` tries within `per`.
 
     `by` says what is counted: "pair" (subject from this source), "subject" (from anywhere),
-    "strangers" (as subject, but sources that succeeded before are spared) or "source" (whatever
-    the subject). With `failures`, tries that succeeded do not count.
+    "strangers" (as subject, but sources that succeeded before are spared), "source" (whatever the
+    subject) or "all" (every try of the scope). With `failures`, tries that succeeded do not count.
     """
 
     count: int
@@ -62,7 +62,7 @@ def check(
     a transaction, since it must stay counted whatever happens next.
     """
     with transaction():
-        queue_up(scope, subject)
+        queue_up(scope, "" if any(cap.by == ALL for cap in caps) else subject)
         wait = longest_wait(scope, subject, source, now, caps, growing_waits)
         if wait is None:
             attempt = Attempt.create(scope=scope, subject=subject, source=source, succeeded=False, at=now)
@@ -84,7 +84,8 @@ def clear(scope: str, subject: str, source: str, now: datetime) -> None:
 
 
 def queue_up(scope: str, subject: str) -> None:
-    """Let tries at one subject go one after the other (SQLite has one writer anyway)."""
+    """Let tries at one subject (with "", of the whole scope) go one after the other; SQLite has one
+    writer anyway."""
     if not is_sqlite():
         key = int.from_bytes(hashlib.sha256(f"{scope}:{subject}".encode()).digest()[:8], signed=True)
         db.execute_sql("SELECT pg_advisory_xact_lock(%s)", (key,))

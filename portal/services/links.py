@@ -2,7 +2,7 @@
 
 A token is 256 random bits; only its SHA-256 is kept. It names one recipient and one purpose, ends
 with what it was for, and opens nothing by itself: a pressed button exchanges it for a right of the
-browser's session (`ceremonies.enter`).
+browser's session (`ceremonies.enter`). The short codes beside it (`invitation_codes`) end when it does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from portal.models.base import transaction
 from portal.models.envelopes import Envelope, LinkToken, Recipient, Right
+from portal.services import invitation_codes
 
 SIGN, COPY = "sign", "copy"
 COPY_LIFE = timedelta(days=90)  # later copies come through /mine
@@ -45,20 +46,22 @@ def is_alive(link: LinkToken, now: datetime) -> bool:
 
 
 def end_all(recipient: Recipient, now: datetime) -> None:
-    """End every link of a recipient and every right got through one: they were corrected."""
+    """End every link and code of a recipient and every right got by them: they were corrected."""
     with transaction():
         end_of(recipient, now)
         Right.delete().where(Right.recipient == recipient).execute()
 
 
 def end_of(recipient: Recipient, now: datetime) -> None:
-    """End every link of a recipient; open pages of theirs stay and say why."""
+    """End every link and code of a recipient; open pages of theirs stay and say why."""
     _end((LinkToken.recipient == recipient) & LinkToken.ended_at.is_null(), now)
+    invitation_codes.end([recipient.id], now)
 
 
 def end_signing(envelope: Envelope, now: datetime) -> None:
-    """End the signing links of an envelope that is over. Open pages say so: their rights stay."""
+    """End signing links and codes of an envelope that is over. Open pages say so: their rights stay."""
     mine = Recipient.select(Recipient.id).where(Recipient.envelope == envelope)
+    invitation_codes.end(mine, now)
     _end(LinkToken.recipient.in_(mine) & (LinkToken.purpose == SIGN) & LinkToken.ended_at.is_null(), now)
 
 

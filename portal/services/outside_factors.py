@@ -309,6 +309,7 @@ def handed_digest(recipient: Recipient, code: str) -> str:
 def replace(contract: Contract, recipient_id: str, *, reason: str, by: Actor, now: datetime) -> None:
     """End a recipient's app at once, for a lost or new phone; the next one they enrol waits a day.
 
+    Tries of the old one no longer count: they say nothing about another seed.
     The page asks for step-up. Raises Invalid without a reason, Conflict without an app.
     """
     if not reason.strip():
@@ -319,6 +320,7 @@ def replace(contract: Contract, recipient_id: str, *, reason: str, by: Actor, no
         if not end_all(party, email, now):
             raise Conflict(_("There is no authenticator app to replace."))
         Right.delete().where(Right.recipient == recipient).execute()
+        Recipient.update(app_tries=0).where(Recipient.id == recipient.id).execute()
         tasks.settle(recipient, ["new_phone"], by=by, now=now)
         audit.append(
             "app.replaced", ("recipient", recipient.id), chain=contract.id, by=by, now=now,

@@ -7,37 +7,88 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
+from math import ceil
 from typing import Any
+from urllib.parse import urlencode
 
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope, Recipient
+from portal.models.parties import LegalEntity
 from portal.models.people import Person
-from portal.services import links, notices
+from portal.services import invitation_codes, links, notices
 
 
 def ask(
     recipient: Recipient, envelope: Envelope, now: datetime, *, kind: str = "sign_request", by: str = ""
 ) -> None:
-    """Ask somebody whose turn it is, with a fresh link: `sign_request`, or `reminder`."""
+    """Ask somebody whose turn it is, with a fresh link and code: `sign_request`, or `reminder`."""
     token = links.issue(recipient, now=now)
-    sender = envelope.sender
+    sender, reference = envelope.sender, envelope.contract.reference
+    phone, whose_phone = telephone(sender, envelope.contract.entity)
     to(
         recipient, kind, envelope, now, sender_id=by,
         link=notices.url(f"/sign/{token}"),
         sender=sender.name,
-        sender_phone=sender.phone,
+        sender_phone=phone,
+        whose_phone=whose_phone,
+        code_to_type=invitation_codes.issue(recipient, now=now),
+        typed_address=typed_address(),
+        real_address=notices.url("/is-this-real?" + urlencode({"reference": reference})),
         message=envelope.message,
         expires_at=envelope.expires_at,
         pages=envelope.document.pages,
+        minutes=minutes(recipient, envelope.document),
         factors=list(recipient.factors),
         phone=recipient.phone[-2:],
         asked_at=recipient.asked_at or now,
     )  # fmt: skip
 
 
+def telephone(sender: Person, entity: LegalEntity) -> tuple[str, str]:
+    """The number that answers whether a request is real, and whose it is where it is not the sender's
+    own: the company. Both empty where neither has one."""
+    if sender.phone:
+        return spoken(sender.phone), ""
+    return (spoken(entity.phone), str(entity.name)) if entity.phone else ("", "")
+
+
+@lru_cache(maxsize=256)
+def spoken(phone: str) -> str:
+    """A number in groups, as people say it."""
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(phone)
+    except phonenumbers.NumberParseException:
+        return phone
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL))
+
+
+def minutes(recipient: Recipient, document: Document) -> int:
+    """About how long it takes: two minutes, half a minute a page, one for what is to be proved."""
+    return 2 + ceil(document.pages / 2) + bool(recipient.factors)
+
+
+def typed_address() -> str:
+    """The page for those who press no links, short enough to type."""
+    return notices.url("/open").split("//", 1)[-1]
+
+
 def remind(recipient: Recipient, envelope: Envelope, now: datetime, *, by: str = "") -> None:
     """Write again to somebody whose turn it still is."""
     ask(recipient, envelope, now, kind="reminder", by=by)
+
+
+def tell_code_was_made(
+    recipient: Recipient, envelope: Envelope, caller: Person, until: datetime, now: datetime
+) -> None:
+    """Somebody of ours reads them a code on the telephone; if nobody called, they can say so in time."""
+    phone, whose_phone = telephone(envelope.sender, envelope.contract.entity)
+    to(
+        recipient, "code_made", envelope, now, caller=caller.name, until=until, sender=envelope.sender.name,
+        sender_phone=phone, whose_phone=whose_phone,
+    )  # fmt: skip
 
 
 def acknowledge(recipient: Recipient, envelope: Envelope, act: str, now: datetime) -> None:
@@ -62,6 +113,13 @@ def tell_expired(envelope: Envelope, now: datetime) -> None:
         to(other, "expired", envelope, now, sender=envelope.sender.name)
     waiting = [r.name for r in reached(envelope) if r.acted_at is None]
     to_owner(envelope, "expired_owner", now, waiting=", ".join(waiting))
+
+
+def tell_doubted(envelope: Envelope, domain: str, now: datetime) -> None:
+    """Somebody asked whether a message was real, under an address nobody was asked at. `domain` is one
+    of the people's own, or empty: what a stranger typed stands in no mail."""
+    owner = envelope.contract.owner
+    to_person(owner, "doubted", envelope, now, domain=domain, asked_at=now)
 
 
 def tell_not_answered(recipient: Recipient, envelope: Envelope, now: datetime) -> None:

@@ -111,6 +111,10 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "other_way.asked": lambda e: _("%(who)s asked for a one-time code", who=who(e)),
     "app.replaced": lambda e: _("%(who)s ended the authenticator app of a signer", who=who(e)),
     "enrolment_code.made": lambda e: _("%(who)s made a one-time code for a signer", who=who(e)),
+    "invitation_code.made": lambda e: _(
+        "%(who)s made a code to be read out to %(name)s", who=who(e), name=whom(e)
+    ),
+    "enquiry.doubted": lambda e: _("Somebody with another address asked whether a message was real"),
     "task.done": lambda e: _("%(who)s answered a request of a signer", who=who(e)),
     "consent.withdrawn": lambda e: _("%(name)s withdrew their consent to electronic records", name=whom(e)),
     "seal.failed": lambda e: _("The company seal could not be applied"),

@@ -38,7 +38,7 @@ KINDS = {
     "provider": lazy("the copy a signing provider gave us"),
 }
 # From the weakest to the strongest.
-CHECKED_BY = {"link": 0, "handed_code": 1, "sms": 2, "totp": 3}
+CHECKED_BY = {"told_code": 0, "mail_code": 1, "link": 2, "handed_code": 3, "sms": 4, "totp": 5}
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ def short_name(name: str) -> str:
 
 
 def strongest(factors: list[Any]) -> str:
-    """The strongest of what was checked, as a word: link, handed_code, sms or totp."""
+    """The strongest of what was checked, as a word of `CHECKED_BY`."""
     words = [each["factor"] if isinstance(each, dict) else str(each) for each in factors]
     known = [word for word in words if word in CHECKED_BY]
     return max(known, key=lambda word: CHECKED_BY[word], default="link")

@@ -158,11 +158,19 @@ class Walker:
 
 @pytest.fixture
 def walkers(chromium: Any, sample: Tree) -> Iterator[Callable[..., Walker]]:
-    """Makes browsers: `walkers(scripted=False, width="narrow", language="fr", dark=True)`."""
+    """Makes browsers: `walkers(scripted=False, width="narrow", language="fr", dark=True)`.
+
+    One that `bypasses_csp` runs scripts a page would refuse, as programs that scan mails do.
+    """
     made: list[Walker] = []
 
     def make(
-        *, scripted: bool = True, width: str = "wide", language: str = "en", dark: bool = False
+        *,
+        scripted: bool = True,
+        width: str = "wide",
+        language: str = "en",
+        dark: bool = False,
+        bypasses_csp: bool = False,
     ) -> Walker:
         size = WIDTHS[width]
         context = chromium.new_context(
@@ -171,6 +179,7 @@ def walkers(chromium: Any, sample: Tree) -> Iterator[Callable[..., Walker]]:
             locale={"en": "en-GB", "fr": "fr-FR"}[language],
             color_scheme="dark" if dark else "light",
             has_touch=width == "narrow",
+            bypass_csp=bypasses_csp,
         )
         walker = Walker(context, sample.address, scripted, language)
         made.append(walker)

@@ -159,6 +159,21 @@ def own_code(walker: Walker, email: str) -> str:
     return USED[email]
 
 
+def step_up(walker: Walker, email: str) -> None:
+    """Type a fresh code of one's own authenticator, as the mailbox shows it; a used one is waited out."""
+    typed: set[str] = set()
+
+    def is_through() -> bool:
+        code = own_code(walker, email)
+        if code not in typed:
+            typed.add(code)
+            walker.fill("Code", code)
+            walker.press("Continue")
+        return "/step-up" not in walker.page.url
+
+    until(is_through, patience_s=70)
+
+
 def wait_for_seal(walker: Walker, reference: str) -> Any:
     """The contract page once everybody has signed and the seal is set."""
 

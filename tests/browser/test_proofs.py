@@ -117,7 +117,7 @@ def test_a_number_that_is_not_mine_goes_to_the_sender_and_a_new_one_waits_a_day(
     nora.open(f"/contracts/{reference}/signing")
     nora.sees("Says that the telephone number is not theirs.")
     nora.press("Correct", "link", also="Ida Berg")
-    step_up(nora, "nora@mereworth.example")
+    people.step_up(nora, "nora@mereworth.example")
     nora.fill("Mobile number", "+4798765432")
     nora.press("Save and write again")
     assert nora.say("Codes go to the changed number from %(at)s.", at="")[:30] in nora.page.inner_text("main")
@@ -130,21 +130,6 @@ def test_a_number_that_is_not_mine_goes_to_the_sender_and_a_new_one_waits_a_day(
     ida.press("Continue")
     ida.sees("Type your one-time code")
     assert "Nora" in ida.page.inner_text("main")
-
-
-def step_up(walker, email):
-    """Type a fresh code of one's own authenticator, as the mailbox shows it; a used one is waited out."""
-    typed = set()
-
-    def is_through():
-        code = people.own_code(walker, email)
-        if code not in typed:
-            typed.add(code)
-            walker.fill("Code", code)
-            walker.press("Continue")
-        return "/step-up" not in walker.page.url
-
-    until(is_through, patience_s=70)
 
 
 @pytest.mark.parametrize("walk", BOTH)

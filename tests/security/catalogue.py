@@ -32,7 +32,11 @@ GOOD = {
     "expires_on": "", "zone": "Europe/Paris", "name": "Quince Aubert",
 }  # fmt: skip
 # Where the right answer depends on who asks.
-SPECIAL = {("sign_in.check_password", "email"): "ana@larkfield.example"}
+SPECIAL = {
+    ("sign_in.check_password", "email"): lambda: "ana@larkfield.example",
+    ("invitations.enter", "reference"): lambda: world.TYPED["reference"],
+    ("invitations.enter", "code"): lambda: world.TYPED["code"],
+}
 PER_PLACE = 3  # links that differ in their query only, followed per page
 
 
@@ -62,7 +66,7 @@ class Sample:
             if each.name == "csrf_token":
                 continue
             if (self.endpoint, each.name) in SPECIAL:
-                filled.setlist(each.name, [SPECIAL[self.endpoint, each.name]])
+                filled.setlist(each.name, [SPECIAL[self.endpoint, each.name]()])
             elif each.kind in ("button", "submit"):
                 filled.setdefault(each.name, each.value)
             elif each.kind == "file":

@@ -26,6 +26,7 @@ PUBLIC = {
     "ceremony.invitation": "opens a mailed link: who holds its token is its reader",
     "ceremony.logo": "the company's logo, as on each of its mails",
     "health": "says that the portal is alive and ready; its figures, to this machine alone",
+    "invitations": "takes a code in place of a link, and says whether a message is ours",
     "language": "the language buttons",
     "mail_webhooks": "calls of mail services, each proved by its signature",
     "mine": "asks for a mailed link to one's own contracts",

@@ -29,6 +29,8 @@ MAY_WRITE = {
     "ceremony.enrol_app": COUNTED,
     "ceremony.enrol_for_next_time": COUNTED,
     "ceremony.confirm": TRAIL,
+    "invitations.answer": COUNTED | {"job"},
+    "invitations.enter": COUNTED,
     "mine.ask_for_link": COUNTED,
     "second_factor.confirm": COUNTED | {"session"},
     "sign_in.check_code": COUNTED | {"session", "person"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import logging
@@ -13,6 +14,7 @@ from portal.models.envelopes import LinkToken, Right
 from portal.models.people import PersonToken, Session
 from portal.services import links, person_tokens, sessions
 from tests.security.payloads import SCANNERS
+from tests.security.world import TYPED
 
 # The purpose of each token, and the addresses that are made for it.
 PURPOSES = {
@@ -137,30 +139,47 @@ def test_a_token_opens_nobody_elses_place(portal, world):
             assert portal.ask("stranger", f"/ceremony/{recipient.id}", cookies=cookies).status == 404, name
 
 
-@pytest.mark.parametrize("purpose", ["sign", "copy", "invitation", "password_reset", "access"])
-def test_logs_and_tables_hold_no_token(portal, world, purpose):
-    """Neither after a good visit, nor after a refused one, nor when something breaks on the way."""
-    token, stream = world.tokens[purpose], io.StringIO()
+@contextlib.contextmanager
+def logs_read():
+    """Everything that is logged meanwhile, as it would stand in the file."""
+    stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logs.JsonLines())
     watched = [logging.getLogger(), logs.LOG, logging.getLogger("werkzeug")]
     for each in watched:
         each.addHandler(handler)
     try:
+        yield stream
+    finally:
+        for each in watched:
+            each.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def breaking(portal):
+    """The application as it is installed, with something of ours that breaks in every request."""
+    portal.app.testing = False
+    before = portal.app.before_request_funcs.setdefault(None, [])
+    before.append(break_down)
+    try:
+        yield
+    finally:
+        portal.app.testing = True
+        before.remove(break_down)
+
+
+@pytest.mark.parametrize("purpose", ["sign", "copy", "invitation", "password_reset", "access"])
+def test_logs_and_tables_hold_no_token(portal, world, purpose):
+    """Neither after a good visit, nor after a refused one, nor when something breaks on the way."""
+    token = world.tokens[purpose]
+    with logs_read() as stream:
         for start in PURPOSES[purpose]:
             for method in ("GET", "HEAD", "POST", "PUT"):
                 answer = portal.ask("stranger", start + token, method, data={"consent": "yes"})
                 assert token not in (answer.location or ""), str(answer)
                 world.back()
-        portal.app.testing = False
-        portal.app.before_request_funcs.setdefault(None, []).append(break_down)
-        assert portal.ask("stranger", PURPOSES[purpose][0] + token).status == 500
-    finally:
-        portal.app.testing = True
-        if break_down in portal.app.before_request_funcs.get(None, []):
-            portal.app.before_request_funcs[None].remove(break_down)
-        for each in watched:
-            each.removeHandler(handler)
+        with breaking(portal):
+            assert portal.ask("stranger", PURPOSES[purpose][0] + token).status == 500
 
     assert stream.getvalue(), "a failure that nobody can read about"
     assert token not in stream.getvalue()
@@ -169,6 +188,22 @@ def test_logs_and_tables_hold_no_token(portal, world, purpose):
     kept = [row.sha256 for model in (LinkToken, PersonToken, Session) for row in model.select()]
     assert token not in repr(world.rows())
     assert sessions.digest(token) in kept
+
+
+def test_logs_addresses_and_tables_hold_no_typed_code(portal, world):
+    """The code of a mail, typed well, typed again, and typed while something breaks."""
+    code = TYPED["code"]
+    with logs_read() as stream:
+        answers = [portal.ask("stranger", "/open", "POST", data=TYPED) for _twice in range(2)]
+        with breaking(portal):
+            answers.append(portal.ask("stranger", "/open", "POST", data=TYPED))
+
+    assert [answer.status for answer in answers] == [303, 422, 500]
+    assert stream.getvalue(), "a failure that nobody can read about"
+    for spelling in (code, code.replace("-", ""), code.lower(), code.lower().replace("-", "")):
+        assert spelling not in stream.getvalue()
+        assert spelling not in repr(world.rows())
+        assert spelling not in answers[0].location
 
 
 def break_down():

@@ -30,7 +30,7 @@ WORDS = {
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
-    "act", "applies_to", "authority_document_id", "body", "chain", "channel", "code_sha256", "contract_id",
+    "act", "applies_to", "authority_document_id", "body", "chain", "channel", "code_hmac", "code_sha256", "contract_id",
     "copied_from_id", "counterparty_id", "country", "currency", "demonstration", "document_id",
     "document_sha256", "email", "enrolled_envelope_id", "envelope_id", "factor", "gateway", "hash", "html",
     "id", "key", "kind", "language", "lease_owner", "limit_currency", "logo_type", "password_hash",
@@ -38,7 +38,7 @@ CODES = {
     "purpose", "recipient_id", "reference", "reference_prefix", "remote_id", "role", "salt", "scope",
     "seal_status", "search_text", "secret", "sender_id", "series", "session_sha256", "sha256", "side",
     "signatory_id", "signature_kind", "signature_path", "stage", "state", "status", "storage_key",
-    "text_sha256", "totp_secret", "version", "word", "zone",
+    "text_sha256", "totp_secret", "version", "way", "word", "zone",
 }  # fmt: skip
 # JSON columns whose words are reached by `fill_documents`, and those that hold none.
 TREES = {"clauses", "terms", "recipients", "factor_reasons", "facts", "values", "levels", "draft", "name"}

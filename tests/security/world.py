@@ -44,6 +44,7 @@ from portal.services import (
     factors,
     handlers,
     installation,
+    invitation_codes,
     jobs,
     links,
     new_contracts,
@@ -75,6 +76,8 @@ PICTURE = (
 LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>'
 # Words that stand only in what strangers, people of other companies and other signers must not see.
 SECRETS = ("Zephyrine", "Castellan", "castellan.example", "Quillgate", "LF-20", "larkfield.example")
+# A pair that is good at /open; filled when the world is built.
+TYPED: dict[str, str] = {}
 STAFF = {
     "legal": "Lena", "finance": "Finn", "service_approver": "Sina", "privacy": "Prue",
     "executive": "Egon", "service_manager": "Mona", "auditor": "Audrey",
@@ -474,6 +477,8 @@ def open_request(world: World, now: datetime) -> None:
     send(world, "approving", now, [approver, {**asked[-1], "routing_order": 1}])
     come_to(world, "approving.paula", "read", now)
     world.tokens["sign"] = links.issue(row_of(world, "signing.marc"), now=now)
+    TYPED["reference"] = world.contracts["signing"].reference
+    TYPED["code"] = invitation_codes.issue(row_of(world, "signing.marc"), now=world.now)
     world.tokens["copy"] = links.issue(row_of(world, "signed.theirs-1"), now=world.now, purpose=links.COPY)
 
 

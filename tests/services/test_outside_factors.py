@@ -10,7 +10,7 @@ from portal.i18n import use
 from portal.models.contracts import Contract
 from portal.models.envelopes import Act, EnrolmentCode, OutsideFactor, Recipient, Right
 from portal.models.notices import Notice
-from portal.services import ceremonies, factors, limits, outside_factors, second_factors
+from portal.services import ceremonies, factors, outside_factors, second_factors
 from tests.services import ceremony_steps as steps
 from tests.services.signing import actor, ours, ready, recipient, sent, theirs
 
@@ -130,18 +130,6 @@ def test_a_code_of_the_app_works_once(envelope, now):
         check(place, code_of(secret, at), at)
 
 
-def test_fifty_uses_of_one_code_at_once_are_one(envelope, now, monkeypatch):
-    monkeypatch.setattr(limits, "FREE_FAILURES", 1000)
-    secret = enrol(agreed(envelope, now), now)
-    at = now + 2 * STEP
-    places = [agreed(envelope, at) for _browser in range(3)]
-    code = code_of(secret, at)
-
-    done, _refused = steps.at_once([lambda p=places[n % 3]: check(p, code, at) for n in range(50)])
-
-    assert done == 1
-
-
 @pytest.mark.parametrize(
     ("steps_off", "is_right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)]
 )
@@ -156,23 +144,6 @@ def test_codes_one_step_around_now_are_right(envelope, now, steps_off, is_right)
     else:
         with pytest.raises(Invalid):
             check(place, code, at)
-
-
-def test_sixteen_wrong_codes_are_all_an_envelope_ever_checks(envelope, now, monkeypatch):
-    monkeypatch.setattr(limits, "FREE_FAILURES", 1000)
-    secret = enrol(agreed(envelope, now), now)
-    at = now + 10 * STEP
-    place = agreed(envelope, at)
-    right = {code_of(secret, at + off * STEP) for off in (-1, 0, 1)}
-    guesses = [g for g in (f"{n:06}" for n in range(60)) if g not in right]
-
-    for guess in guesses[:40]:
-        with pytest.raises(Invalid):
-            check(place, guess, at)
-
-    assert recipient(envelope, "claire").app_tries == outside_factors.MOST_TRIES
-    with pytest.raises(Invalid):
-        check(place, code_of(secret, at), at)
 
 
 def test_waits_grow_after_five_wrong_codes(envelope, now):
