@@ -29,6 +29,8 @@ PUBLIC = {
     "language": "the language buttons",
     "mine": "asks for a mailed link to one's own contracts",
     "sign_in": "the way in",
+    "sign_on.back": "where identity providers send people back to: nothing without the browser's errand",
+    "sign_on.begin": "the way to an identity provider",
     "second_factor.invitation": "opens a mailed invitation: who holds its token is its reader",
     "second_factor.accept": "takes a mailed invitation up",
     "static_file": "style sheets and scripts",
@@ -155,6 +157,7 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "notice_id": kept("notice"),
     "version_id": kept("template_version"),
     "rule_id": kept("policy_rule"),
+    "sign_on_id": kept("sign_on_provider"),
 }
 
 

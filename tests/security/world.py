@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from unittest import mock
 from argon2 import PasswordHasher
 
 from portal import i18n, settings
+from portal.channels import oidc
 from portal.clock import utc_now
 from portal.documents import children, demonstration, intake, render
 from portal.documents.images import PageImage
@@ -33,6 +35,7 @@ from portal.models.envelopes import Envelope, OutsideFactor, Recipient
 from portal.models.notices import Notice
 from portal.models.parties import Contact, Counterparty, LegalEntity, Signatory
 from portal.models.people import Person, PersonRole, Session
+from portal.models.sign_on import SignOnLink
 from portal.services import (
     acts,
     ceremonies,
@@ -55,6 +58,7 @@ from portal.services import (
     revisions,
     second_factors,
     sessions,
+    sign_on_providers,
     tasks,
     templates,
     uploads,
@@ -245,6 +249,7 @@ def build(given: settings.Settings) -> World:
         another_request(world, world.now - timedelta(hours=1))
         outside_people(world)
         one_time_links(world)
+    identity_provider(world, now)
     keep_awake(world)
     world.ids |= {
         "notice": [row.id for row in Notice.select(Notice.id).order_by(Notice.id)],
@@ -294,6 +299,24 @@ def staff(world: World, now: datetime) -> None:
     Person.update(email="cleo@corvid.example").where(Person.id == cast.cleo.id).execute()
     world.personas["cleo"] = signed_in("cleo", Person.get_by_id(cast.cleo.id), world.now)
     world.ids["person"] = [cast.ben.id, invited.id, disabled.id, nora.id]
+
+
+def identity_provider(world: World, now: datetime) -> None:
+    """One whose button stands on the sign-in page; nothing answers at its address, as if it just went down."""
+    values = {
+        "name": "Sign-on", "client_id": "countersign", "client_secret": "a secret", "scopes": "",
+        "issuer": "http://127.0.0.1:9", "hosted_domain": "", "domains": [], "role_claim": "", "role_map": {},
+        "unknown": "refuse", "first_role": "", "believes_factor": True, "acr": "",
+    }  # fmt: skip
+    made = sign_on_providers.connect("generic", values, by=SYSTEM, now=now)
+    SignOnLink.create(
+        provider=made, person=world.cast.ben, issuer=made.issuer, subject="ben", linked_at=now, seen_at=now
+    )
+    known = oidc.Metadata(
+        *(f"{made.issuer}/{name}" for name in ("go", "token", "keys", "me")), True, True, (), ()
+    )
+    oidc._kept[made.issuer] = oidc.Kept(time.monotonic(), known)
+    world.ids["sign_on_provider"] = [made.id]
 
 
 def signed_in(
