@@ -27,6 +27,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY = timedelta(seconds=60)
 OLDEST = timedelta(minutes=10)  # of a token that was made just now
 KEPT_S = 3600.0  # discovery and keys, in this process
+AWAY_S = 15.0  # that it did not answer, so that nobody waits for it again and again
 LARGEST_TOKEN = 128 * 1024
 SHORTEST_MODULUS = 342  # base64 characters: 2048 bits
 DISCOVERY = "/.well-known/openid-configuration"
@@ -99,8 +100,10 @@ class Attempt:
 
 @dataclass
 class Kept:
+    """What was found when; no metadata when nothing answered."""
+
     at: float
-    metadata: Metadata
+    metadata: Metadata | None
     keys: KeySet | None = None
 
 
@@ -109,10 +112,22 @@ _kept: dict[str, Kept] = {}
 
 def metadata(client: Client, *, fresh: bool = False) -> Metadata:
     """The provider's endpoints, kept for an hour. Raises Unavailable or Untrusted."""
-    kept = _kept.get(client.issuer)
-    if kept is None or fresh or time.monotonic() - kept.at > KEPT_S:
-        kept = _kept[client.issuer] = Kept(time.monotonic(), discover(client))
-    return kept.metadata
+    return look_up(client, fresh=fresh)[1]
+
+
+def look_up(client: Client, *, fresh: bool = False) -> tuple[Kept, Metadata]:
+    kept, now = _kept.get(client.issuer), time.monotonic()
+    if kept is not None and not fresh and now - kept.at < (KEPT_S if kept.metadata else AWAY_S):
+        if kept.metadata is None:
+            raise Unavailable("it did not answer a moment ago")
+        return kept, kept.metadata
+    try:
+        said = discover(client)
+    except Unavailable:
+        _kept[client.issuer] = Kept(time.monotonic(), None)
+        raise
+    kept = _kept[client.issuer] = Kept(time.monotonic(), said)
+    return kept, said
 
 
 def discover(client: Client) -> Metadata:
@@ -153,8 +168,7 @@ def words(value: Any) -> tuple[str, ...]:
 
 def keys(client: Client, *, fresh: bool = False) -> KeySet:
     """The provider's public signing keys, RSA and EC alone. Raises Unavailable or Untrusted."""
-    where = metadata(client)
-    kept = _kept[client.issuer]
+    kept, where = look_up(client)
     if kept.keys is None or fresh:
         kept.keys = signing_keys(object_from(client, where.keys).get("keys"))
     return kept.keys

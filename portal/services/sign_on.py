@@ -318,7 +318,7 @@ def vouched_address(provider: SignOnProvider, claims: Mapping[str, Any]) -> str:
     Gmail and of Workspace. Source: docs/sign-on.md, "What is believed".
     """
     said = claims.get("email")
-    if provider.kind == MICROSOFT and claims.get("xms_edov") not in (True, 1, "1", "true"):
+    if provider.kind == MICROSOFT and not (said and claims.get("xms_edov") in (True, "1", "true")):
         said = claims.get("preferred_username")
     elif provider.kind != MICROSOFT and claims.get("email_verified") not in (True, "true"):
         return ""

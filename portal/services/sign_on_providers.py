@@ -69,6 +69,12 @@ def confirming(person: Person) -> list[SignOnProvider]:
     return confirming_providers(person)
 
 
+def of(person: Person) -> list[SignOnProvider]:
+    """Those whose account is linked to this person, paused ones as well."""
+    query = SignOnProvider.select().join(SignOnLink).where(SignOnLink.person == person)
+    return list(query.order_by(SignOnProvider.created_at, SignOnProvider.id))
+
+
 def people_linked(provider: SignOnProvider) -> int:
     return int(SignOnLink.select().where(SignOnLink.provider == provider).count())
 

@@ -211,3 +211,21 @@ def test_two_factors_are_two_of_different_kinds(said: dict[str, Any], acr: str, 
 ])  # fmt: skip
 def test_a_fresh_proof_has_its_time(at: Any, fresh: bool) -> None:
     assert oidc.is_fresh({"auth_time": at}, NOW) is fresh
+
+
+def test_a_provider_that_does_not_answer_is_left_alone_for_a_moment(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, provider.mood = client_of(provider), "down"
+    for _try in range(3):
+        with pytest.raises(Unavailable):
+            oidc.metadata(client)
+    asked = len(provider.requests)
+    provider.mood = "well"
+
+    with pytest.raises(Unavailable):
+        oidc.metadata(client)
+    monkeypatch.setattr(oidc, "AWAY_S", 0.0)
+
+    assert asked == 1
+    assert oidc.metadata(client).token

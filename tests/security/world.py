@@ -302,7 +302,7 @@ def staff(world: World, now: datetime) -> None:
 
 
 def identity_provider(world: World, now: datetime) -> None:
-    """One whose button stands on the sign-in page; nothing answers at its address, as if it just went down."""
+    """One whose button stands on the sign-in page; it has just gone down."""
     values = {
         "name": "Sign-on", "client_id": "countersign", "client_secret": "a secret", "scopes": "",
         "issuer": "http://127.0.0.1:9", "hosted_domain": "", "domains": [], "role_claim": "", "role_map": {},

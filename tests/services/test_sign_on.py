@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from portal.channels import oidc
-from portal.errors import Invalid, NotAllowed, TooMany, Unavailable
+from portal.errors import Conflict, Invalid, NotAllowed, TooMany, Unavailable
 from portal.models.audit import AuditDetail, AuditEvent
 from portal.models.people import Person, PersonToken
 from portal.models.sign_on import SignOnLink, SignOnProvider
@@ -230,6 +230,21 @@ def test_microsoft_is_one_tenant_and_its_mail_claim_alone_proves_nothing(cast: C
     assert enter(provider, **mail, xms_edov=True).person == cast.ana
     named = enter(provider, sub="s-2", email=None, tid=TENANT, preferred_username="ben@larkfield.example")
     assert named.person == cast.ben
+
+
+def test_two_browsers_of_one_new_person_make_one_account(
+    cast: Cast, simulator: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = connected(simulator)
+    come(provider)
+    simulator.people["ana"]["email"] = "ben@larkfield.example"
+    monkeypatch.setattr(sign_on, "link_of", lambda *_asked: None)  # as the slower one sees it
+
+    with pytest.raises(Conflict):
+        come(provider)
+
+    assert [link.person for link in SignOnLink.select()] == [cast.ana]
+    assert acts().count("sign_on.linked") == 1
 
 
 # --- Roles ------------------------------------------------------------------------------------------
