@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import sqlite3
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -75,6 +74,7 @@ PASSWORD = "a long walk along the harbour"
 PICTURE = (
     b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"
 )
+ISSUER = "http://127.0.0.1:9"  # where nothing answers
 LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>'
 # Words that stand only in what strangers, people of other companies and other signers must not see.
 SECRETS = ("Zephyrine", "Castellan", "castellan.example", "Quillgate", "LF-20", "larkfield.example")
@@ -203,6 +203,13 @@ def canned_check(content: bytes, ca: bytes) -> Verdict:
     return Verdict(False, "foreign", ("not_ours",))
 
 
+def canned_description(_client: oidc.Client, *, fresh: bool = False) -> tuple[oidc.Kept, oidc.Metadata]:
+    """What an identity provider that has just gone down last said about itself."""
+    places = (f"{ISSUER}/{name}" for name in ("go", "token", "keys", "me"))
+    known = oidc.Metadata(*places, posts_secret=True, names_itself=True, algorithms=(), challenges=())
+    return oidc.Kept(0.0, known), known
+
+
 @contextlib.contextmanager
 def quick_work() -> Iterator[None]:
     """PDFs made once, and passwords hashed cheaply."""
@@ -214,6 +221,7 @@ def quick_work() -> Iterator[None]:
         mock.patch.object(intake, "admit", canned_intake),
         mock.patch.object(demonstration, "sample_pdf", return_value=signing.printed(1, 2).pdf),
         mock.patch.object(verification, "checked", canned_check),
+        mock.patch.object(oidc, "look_up", canned_description),
     ):
         yield
 
@@ -305,17 +313,13 @@ def identity_provider(world: World, now: datetime) -> None:
     """One whose button stands on the sign-in page; it has just gone down."""
     values = {
         "name": "Sign-on", "client_id": "countersign", "client_secret": "a secret", "scopes": "",
-        "issuer": "http://127.0.0.1:9", "hosted_domain": "", "domains": [], "role_claim": "", "role_map": {},
+        "issuer": ISSUER, "hosted_domain": "", "domains": [], "role_claim": "", "role_map": {},
         "unknown": "refuse", "first_role": "", "believes_factor": True, "acr": "",
     }  # fmt: skip
     made = sign_on_providers.connect("generic", values, by=SYSTEM, now=now)
     SignOnLink.create(
         provider=made, person=world.cast.ben, issuer=made.issuer, subject="ben", linked_at=now, seen_at=now
     )
-    known = oidc.Metadata(
-        *(f"{made.issuer}/{name}" for name in ("go", "token", "keys", "me")), True, True, (), ()
-    )
-    oidc._kept[made.issuer] = oidc.Kept(time.monotonic(), known)
     world.ids["sign_on_provider"] = [made.id]
 
 
