@@ -8,10 +8,21 @@ from typing import Any
 import peewee
 from playhouse.migrations import Runner
 
-from portal.models import audit, base, contracts, envelopes, jobs, notices, parties, people, templates
+from portal.models import (
+    audit,
+    base,
+    contracts,
+    envelopes,
+    jobs,
+    notices,
+    parties,
+    people,
+    sign_on,
+    templates,
+)
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
-MODULES = (people, parties, templates, contracts, envelopes, notices, jobs, audit)
+MODULES = (people, sign_on, parties, templates, contracts, envelopes, notices, jobs, audit)
 
 
 def tables() -> list[type[peewee.Model]]:

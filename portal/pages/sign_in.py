@@ -10,12 +10,12 @@ from flask import session as form_cookie
 
 from portal import i18n
 from portal.clock import utc_now
-from portal.errors import Invalid, TooMany
+from portal.errors import Invalid, NotAllowed, TooMany
 from portal.models.people import Person, Session
 from portal.pages import guards, wall
 from portal.pages.forms import Form
 from portal.pages.respond import leave, refuse, show
-from portal.services import mailbox, sessions, sign_in
+from portal.services import mailbox, sessions, sign_in, sign_on, sign_on_providers
 
 bp = Blueprint("sign_in", __name__)
 
@@ -28,29 +28,39 @@ def wanted() -> str:
     return guards.safe_next(request.form.get("next") or request.args.get("next"))
 
 
-def onward(endpoint: str) -> str:
+def onward(endpoint: str, target: str = "") -> str:
     """The next page of signing in, which remembers where to go afterwards."""
-    target = wanted()
+    target = target or wanted()
     return url_for(endpoint) + (f"?{urlencode({'next': target})}" if target != guards.HOME else "")
 
 
 def begin_with_password(person: Person) -> Response:
     """The password, or a mailed invitation, was right: what is still missing comes next."""
+    if not sign_on.opens_by_password(person):
+        error = NotAllowed(
+            i18n.gettext("Your account opens with the button above the password, not with the password.")
+        )
+        return refuse(PAGE, Form(), error, **page_context())
+    return begin(person, is_proved=not sign_in.needs_factor(person))
+
+
+def begin(person: Person, *, is_proved: bool, target: str = "") -> Response:
+    """Sign this browser in: whole where every factor is proved, else up to our own code."""
     before = guards.browser()
     if before is not None:
         sessions.end(before, by=guards.actor(), now=utc_now())
-    needs_factor = sign_in.needs_factor(person)
     token = sessions.open_for(
         person,
-        stage=sessions.PASSWORD if needs_factor else sessions.FULL,
+        stage=sessions.FULL if is_proved else sessions.PASSWORD,
         now=utc_now(),
         address=guards.client_address(),
         user_agent=guards.client_agent(),
     )
-    if not needs_factor:
-        return signed_in(leave(wanted()), token)
+    target = target or wanted()
+    if is_proved:
+        return signed_in(leave(target), token)
     endpoint = "sign_in.code" if person.totp_secret else "second_factor.page"
-    return signed_in(leave(onward(endpoint)), token)
+    return signed_in(leave(onward(endpoint, target)), token)
 
 
 def signed_in(answer: Response, token: str) -> Response:
@@ -92,7 +102,7 @@ def check_password() -> Response:
 
 def page_context() -> dict[str, Any]:
     people = mailbox.sample_people() if wall.stands_open() else []
-    return {"next": wanted(), "sample_people": people}
+    return {"next": wanted(), "sample_people": people, "providers": sign_on_providers.offered()}
 
 
 @bp.post("/sign-out")
@@ -152,7 +162,12 @@ def start_again(error: TooMany) -> Response:
 def step_up() -> Response:
     if guards.is_stepped_up():
         return leave(wanted())
-    return show(STEP_UP, form=Form(), next=wanted())
+    return show(STEP_UP, form=Form(), **step_up_context())
+
+
+def step_up_context() -> dict[str, Any]:
+    person = guards.signed_in()
+    return {"next": wanted(), "providers": sign_on_providers.confirming(person) if person is not None else []}
 
 
 @bp.post("/step-up")
@@ -167,7 +182,7 @@ def check_step_up() -> Response:
     except sign_in.ChallengeOver as error:
         return start_again(error)
     except (Invalid, TooMany) as error:
-        return refuse(STEP_UP, form, error, next=wanted())
+        return refuse(STEP_UP, form, error, **step_up_context())
     return guards.give_cookie(leave(wanted()), token)
 
 

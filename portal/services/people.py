@@ -12,6 +12,7 @@ from portal.i18n import LANGUAGES
 from portal.i18n import gettext as _
 from portal.models.base import is_sqlite, lock_row, transaction
 from portal.models.people import Person, PersonRole
+from portal.models.sign_on import forget_links
 from portal.services import (
     audit,
     notices,
@@ -295,7 +296,7 @@ def enable(person: Person, *, by: Actor, now: datetime) -> None:
 
 
 def reset_factor(person: Person, *, why: str, by: Actor, now: datetime) -> None:
-    """For a lost phone: factor, recovery codes, password and sessions end at once.
+    """For a lost phone: factor, recovery codes, password, linked sign-in and sessions end at once.
 
     A fresh invitation is mailed, so that whoever only knows the password cannot enrol in their
     place. Raises Invalid without a reason, Conflict for oneself or a disabled account.
@@ -310,6 +311,7 @@ def reset_factor(person: Person, *, why: str, by: Actor, now: datetime) -> None:
         second_factors.reset(person, by=by, now=now, why=why.strip())
         Person.update(password_hash=None).where(Person.id == person.id).execute()
         person.password_hash = None
+        forget_links(person)
         sessions.end_all(person, by=by, now=now)
         person_tokens.revoke_all(person)
         token = person_tokens.issue(person_tokens.INVITATION, email=person.email, person=person, now=now)

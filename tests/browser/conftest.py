@@ -59,6 +59,7 @@ class Walker:
         self.scripted = scripted
         self.language = language
         self.troubles: list[str] = []
+        self.beyond: tuple[str, ...] = ()  # other sites that this walk is meant to visit
         self.steps = 0
         self.page = context.new_page()
         self.page.set_default_timeout(20_000)
@@ -71,7 +72,7 @@ class Walker:
             self.troubles.append(f"console: {message.text}")
 
     def on_request(self, request: Any) -> None:
-        if not request.url.startswith((self.base, "data:", "blob:", "about:")):
+        if not request.url.startswith((self.base, *self.beyond, "data:", "blob:", "about:")):
             self.troubles.append(f"request beyond the portal: {request.url}")
 
     def open(self, path: str) -> Any:

@@ -31,6 +31,8 @@ PUBLIC = {
     "mail_webhooks": "calls of mail services, each proved by its signature",
     "mine": "asks for a mailed link to one's own contracts",
     "sign_in": "the way in",
+    "sign_on.back": "where identity providers send people back to: nothing without the browser's errand",
+    "sign_on.begin": "the way to an identity provider",
     "second_factor.invitation": "opens a mailed invitation: who holds its token is its reader",
     "second_factor.accept": "takes a mailed invitation up",
     "sms_receipts": "what gateways report of text messages, each proved by its signature",
@@ -162,6 +164,7 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "version_id": kept("template_version"),
     "rule_id": kept("policy_rule"),
     "job_id": kept("job"),
+    "sign_on_id": kept("sign_on_provider"),
 }
 
 

@@ -90,11 +90,14 @@ def test_cookies_are_bound_to_this_host_and_to_https(https, world):
         https.ask("stranger", "/verify"),
         https.ask("stranger", "/mine/leave", "POST"),
         https.ask("stranger", "/sign-out", "POST"),
+        https.ask("stranger", f"/sign-in/with/{world.ids['sign_on_provider'][0]}"),
+        https.ask("stranger", "/sign-in/callback"),
     ]  # fmt: skip
     cookies = [cookie for answer in answers for cookie in answer.headers.getlist("Set-Cookie")]
 
     names = {cookie.partition("=")[0] for cookie in cookies}
-    assert {"__Host-countersign", "__Host-countersign-signing", "__Host-countersign-form"} <= names, names
+    assert {"__Host-countersign", "__Host-countersign-signing", "__Host-countersign-form",
+            "__Host-countersign-sign-on"} <= names, names  # fmt: skip
     for cookie in cookies:
         is_deleted = "Max-Age=0" in cookie
         assert "HttpOnly" in cookie, cookie

@@ -22,6 +22,7 @@ from unittest import mock
 from argon2 import PasswordHasher
 
 from portal import i18n, settings
+from portal.channels import oidc
 from portal.clock import utc_now
 from portal.documents import children, demonstration, intake, render
 from portal.documents.images import PageImage
@@ -34,6 +35,7 @@ from portal.models.jobs import Job
 from portal.models.notices import Notice
 from portal.models.parties import Contact, Counterparty, LegalEntity, Signatory
 from portal.models.people import Person, PersonRole, Session
+from portal.models.sign_on import SignOnLink
 from portal.services import (
     acts,
     ceremonies,
@@ -57,6 +59,7 @@ from portal.services import (
     revisions,
     second_factors,
     sessions,
+    sign_on_providers,
     tasks,
     templates,
     uploads,
@@ -73,6 +76,7 @@ PASSWORD = "a long walk along the harbour"
 PICTURE = (
     b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"
 )
+ISSUER = "http://127.0.0.1:9"  # where nothing answers
 LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>'
 # Words that stand only in what strangers, people of other companies and other signers must not see.
 SECRETS = ("Zephyrine", "Castellan", "castellan.example", "Quillgate", "LF-20", "larkfield.example")
@@ -203,6 +207,13 @@ def canned_check(content: bytes, ca: bytes) -> Verdict:
     return Verdict(False, "foreign", ("not_ours",))
 
 
+def canned_description(_client: oidc.Client, *, fresh: bool = False) -> tuple[oidc.Kept, oidc.Metadata]:
+    """What an identity provider that has just gone down last said about itself."""
+    places = (f"{ISSUER}/{name}" for name in ("go", "token", "keys", "me"))
+    known = oidc.Metadata(*places, posts_secret=True, names_itself=True, algorithms=(), challenges=())
+    return oidc.Kept(0.0, known), known
+
+
 @contextlib.contextmanager
 def quick_work() -> Iterator[None]:
     """PDFs made once, and passwords hashed cheaply."""
@@ -214,6 +225,7 @@ def quick_work() -> Iterator[None]:
         mock.patch.object(intake, "admit", canned_intake),
         mock.patch.object(demonstration, "sample_pdf", return_value=signing.printed(1, 2).pdf),
         mock.patch.object(verification, "checked", canned_check),
+        mock.patch.object(oidc, "look_up", canned_description),
     ):
         yield
 
@@ -249,6 +261,7 @@ def build(given: settings.Settings) -> World:
         another_request(world, world.now - timedelta(hours=1))
         outside_people(world)
         one_time_links(world)
+    identity_provider(world, now)
     keep_awake(world)
     world.ids |= {
         "notice": [row.id for row in Notice.select(Notice.id).order_by(Notice.id)],
@@ -310,6 +323,20 @@ def staff(world: World, now: datetime) -> None:
     Person.update(email="cleo@corvid.example").where(Person.id == cast.cleo.id).execute()
     world.personas["cleo"] = signed_in("cleo", Person.get_by_id(cast.cleo.id), world.now)
     world.ids["person"] = [cast.ben.id, invited.id, disabled.id, nora.id]
+
+
+def identity_provider(world: World, now: datetime) -> None:
+    """One whose button stands on the sign-in page; it has just gone down."""
+    values = {
+        "name": "Sign-on", "client_id": "countersign", "client_secret": "a secret", "scopes": "",
+        "issuer": ISSUER, "hosted_domain": "", "domains": [], "role_claim": "", "role_map": {},
+        "unknown": "refuse", "first_role": "", "believes_factor": True, "acr": "",
+    }  # fmt: skip
+    made = sign_on_providers.connect("generic", values, by=SYSTEM, now=now)
+    SignOnLink.create(
+        provider=made, person=world.cast.ben, issuer=made.issuer, subject="ben", linked_at=now, seen_at=now
+    )
+    world.ids["sign_on_provider"] = [made.id]
 
 
 def signed_in(
