@@ -11,25 +11,23 @@ from urllib.parse import urlsplit
 from flask import request
 
 from portal.errors import NotFound
+from portal.pages import guards
 from portal.services import installation
 from portal.settings import is_loopback
-
-FORWARDING = ("Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip")
 
 
 def stands_open() -> bool:
     """True only when all holds: mailbox gateways, no public BASE_URL, a marked data folder, and a
     request that came straight from this machine, to a loopback name, through no proxy."""
-    settings = installation.current().settings
+    settings, arrival = installation.current().settings, guards.arrival()
     return (
         settings.uses_mailbox
         and settings.base_url_is_local
         and settings.sample_marker.is_file()
-        and is_loopback(request.remote_addr or "")
+        and is_loopback(arrival.peer)
         and is_loopback(request.environ.get("SERVER_NAME", ""))
         and is_loopback(host_name(request.environ.get("HTTP_HOST", "")))
-        and not any(header in request.headers for header in FORWARDING)
-        and not any(name.lower().startswith("x-forwarded") for name in request.headers.keys())  # noqa: SIM118
+        and not arrival.sent
     )
 
 
