@@ -18,7 +18,9 @@ Wsgi = Callable[[dict[str, Any], Any], Any]
 ARRIVAL = "countersign.arrival"
 UNIX = "unix"
 MAPPED = IPv6Network("::ffff:0:0/96")
-HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}))(?::[0-9]{1,5})?")
+HOST = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|[A-Za-z0-9_][A-Za-z0-9._-]{0,252})(?::(?P<port>[0-9]{1,5}))?"
+)
 WITH_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?")
 BELIEVED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
 # What other proxies leave behind. Never read, but each says that a proxy was there.
@@ -131,7 +133,11 @@ def normal(address: str) -> str:
 
 
 def host_of(text: str) -> str:
-    return text if HOST.fullmatch(text) else ""
+    """The host and port as in a Host header; "" where they cannot be."""
+    found = HOST.fullmatch(text)
+    if found is None or int(found["port"] or 0) > 65535 or not normal(found["six"] or "::"):
+        return ""
+    return text
 
 
 def last(listed: str) -> str:

@@ -25,6 +25,7 @@ MODULES = (
     "people",
     "policies",
     "installation",
+    "addresses",
     "account",
     "sign_in",
     "second_factor",
