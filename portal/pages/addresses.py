@@ -50,6 +50,7 @@ def show_page(form: Form, status: int = 200) -> Response:
         peer=addresses.peer_name(arrival),
         headers=addresses.headers(arrival),
         findings=addresses.findings(settings, arrival),
+        is_settled=addresses.is_settled(settings, arrival),
         base_url=settings.base_url,
         trusted=str(settings.trusted_proxies),
         confirmation=confirmation,

@@ -263,12 +263,22 @@ class Confirmation:
     holds: bool  # nothing it rests on was set anew since
 
 
+def is_settled(settings: Settings, arrival: Arrival) -> bool:
+    """Whether the recorded address can be somebody's own, and not their proxy's."""
+    return bool(arrival.address) and not any(about_proxy(settings, arrival))
+
+
 def confirm(settings: Settings, arrival: Arrival, shown: str, *, by: Actor, now: datetime) -> None:
-    """Remember that this person recognised their address. Raises Conflict when another was shown."""
-    if shown != arrival.address or not shown:
+    """Remember that this person recognised their address.
+
+    Raises Conflict when another was shown, or while a proxy hides whose it is.
+    """
+    if not is_settled(settings, arrival):
+        raise Conflict(_("First correct what is said below of the proxy: it hides whose address this is."))
+    if shown != arrival.address:
         raise Conflict(
             _("Meanwhile your address is %(address)s. Look again, and confirm that one if it is yours.",
-              address=arrival.address or peer_name(arrival))
+              address=arrival.address)
         )  # fmt: skip
     with transaction():
         said = {"person": by.id, "address": shown, "at": now.isoformat(), "rests_on": rests_on(settings)}

@@ -40,7 +40,8 @@ def test_a_proxy_that_is_not_trusted_is_named_with_the_line_to_set(ada):
     assert "COUNTERSIGN_TRUSTED_PROXIES=127.0.0.1" in text
     assert "127.0.0.1 is not in TRUSTED_PROXIES" in text
     assert 'data-copy="line-1"' in text
-    assert 'name="address" value="127.0.0.1"' in text
+    assert "that is my address" not in text
+    assert ada.post(CONFIRM, data={"address": "127.0.0.1"}, headers=FROM_PROXY).status_code == 409
 
 
 def test_a_trusted_proxy_is_believed_and_the_address_is_the_visitors(proxied):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from portal import settings
 from portal.errors import Conflict
-from portal.proxies import arrive, parse_trusted
+from portal.proxies import arrive
 from portal.services import addresses, audit, installation
 from portal.services.audit import Actor
 
@@ -182,10 +182,14 @@ def test_another_address_than_the_present_one_is_not_confirmed(home, now, tmp_pa
     assert not audit.history(audit.INSTALLATION)
 
 
-def test_a_peer_on_a_unix_socket_has_no_address_to_confirm(home, now, tmp_path):
-    given = set_to(tmp_path, HTTPS)
+@pytest.mark.parametrize(
+    ("trusted", "peer", "headers"),
+    [("", PROXY, GOOD), ("", "", GOOD), ("unix", "", {}), (PROXY, PROXY, {"X_FORWARDED_FOR": "me"})],
+)
+def test_an_address_that_a_proxy_hides_is_not_confirmed(home, now, tmp_path, trusted, peer, headers):
+    given = set_to(tmp_path, HTTPS, trusted)
 
-    with pytest.raises(Conflict, match="unix socket"):
-        addresses.confirm(given, came(given, ""), "", by=audit.SYSTEM, now=now)
-    assert parse_trusted("unix")[0].holds("")
+    with pytest.raises(Conflict, match="of the proxy"):
+        addresses.confirm(given, came(given, peer, **headers), peer, by=audit.SYSTEM, now=now)
+
     assert installation.fact(addresses.CONFIRMED) is None
