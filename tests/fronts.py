@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from collections.abc import Mapping
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
-from tests.tools import ask
+from portal.settings import ROOT
+from tests.processes import PATIENCE_S, free_port, until
+from tests.tools import ask, require_tool
 
 NAME = "contracts.example.com"
+DEPLOY = ROOT / "docs" / "deploy"
 
 
 # --- Certificates -----------------------------------------------------------------------------------
@@ -78,3 +85,86 @@ class Visitor:
 
     def close(self) -> None:
         self.pool.close()
+
+
+# --- nginx --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Nginx:
+    """The documented server blocks, with this machine's ports, certificate and folders put in."""
+
+    folder: Path
+    portal_port: int
+    certificate: Certificate
+    http: int = 0
+    https: int = 0
+
+    def __post_init__(self) -> None:
+        self.http, self.https = free_port(), free_port()
+        (self.folder / "nginx.conf").write_text(self.whole())
+        (self.folder / "blocks.conf").write_text(self.blocks())
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "countersign.log"
+
+    @property
+    def error_log(self) -> Path:
+        return self.folder / "countersign-error.log"
+
+    def whole(self) -> str:
+        """What Debian's nginx.conf gives: one process tree in the foreground, files in one folder."""
+        places = "".join(
+            f"    {kind}_temp_path {self.folder / kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        return (
+            f"{user}daemon off;\nworker_processes 1;\npid {self.folder / 'nginx.pid'};\n"
+            f"error_log {self.folder / 'error.log'};\nevents {{ worker_connections 256; }}\n"
+            f"http {{\n{places}    access_log {self.folder / 'access.log'};\n"
+            f"    include {self.folder / 'blocks.conf'};\n}}\n"
+        )
+
+    def blocks(self) -> str:
+        text = (DEPLOY / "nginx.conf").read_text()
+        for found, put in (
+            (r" *listen \[::\]:.*\n", ""),
+            (r"listen 80;", f"listen 127.0.0.1:{self.http};"),
+            (r"listen 443 ", f"listen 127.0.0.1:{self.https} "),
+            (r"127\.0\.0\.1:8000", f"127.0.0.1:{self.portal_port}"),
+            (r"/etc/letsencrypt/\S+/fullchain\.pem", str(self.certificate.cert)),
+            (r"/etc/letsencrypt/\S+/privkey\.pem", str(self.certificate.key)),
+            (r"/var/(log/nginx|www/html)", str(self.folder)),
+        ):
+            text, count = re.subn(found, put, text)
+            assert count, f"docs/deploy/nginx.conf holds no {found}"
+        return text
+
+    def command(self, *words: str) -> list[str]:
+        return [require_tool("nginx"), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), *words]
+
+    def complaints(self) -> str:
+        """What `nginx -t` says besides that all is well."""
+        said = subprocess.run(self.command("-t"), capture_output=True, text=True, timeout=30, check=False)
+        return "\n".join(line for line in said.stderr.splitlines() if not line.startswith("nginx: the con")
+                         and "test is successful" not in line)  # fmt: skip
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Nginx]:
+        process = subprocess.Popen(self.command(), stderr=subprocess.PIPE, start_new_session=True)
+        try:
+            until(lambda: self.answers(process))
+            yield self
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE_S)
+            process.stderr.close()  # type: ignore[union-attr]
+
+    def answers(self, process: subprocess.Popen[bytes]) -> bool:
+        assert process.poll() is None, process.communicate()
+        visitor = Visitor(self.http)
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            return visitor.get("/").status == 308
+        return False
