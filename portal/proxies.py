@@ -86,7 +86,7 @@ def arrive(environ: dict[str, Any], trusted: Trusted) -> Arrival:
     """Read one WSGI environ; nothing in it raises."""
     peer = normal(environ.get("REMOTE_ADDR", ""))
     scheme, host = environ.get("wsgi.url_scheme", "http"), host_of(environ.get("HTTP_HOST", ""))
-    sent = tuple((header_name(key), environ[key]) for key in sorted(environ) if is_trace(key))
+    sent = tuple((header_name(key), environ[key]) for key in sorted(filter(is_trace, environ)))
     if not trusted.holds(peer):
         return Arrival(peer, peer, False, scheme, host, sent=sent)
     told_for, told_scheme, told_host = (environ.get(key, "") for key in BELIEVED)
@@ -135,9 +135,9 @@ def normal(address: str) -> str:
 def host_of(text: str) -> str:
     """The host and port as in a Host header; "" where they cannot be."""
     found = HOST.fullmatch(text)
-    if found is None or int(found["port"] or 0) > 65535 or not normal(found["six"] or "::"):
+    if found is None or int(found["port"] or 0) > 65535:
         return ""
-    return text
+    return text if not found["six"] or normal(found["six"]) else ""
 
 
 def last(listed: str) -> str:
@@ -146,7 +146,7 @@ def last(listed: str) -> str:
 
 
 def is_trace(key: str) -> bool:
-    return key in TRACES or key.startswith("HTTP_X_FORWARDED")
+    return key.startswith("HTTP_X_FORWARDED") or key in TRACES
 
 
 def header_name(key: str) -> str:

@@ -287,7 +287,7 @@ def test_while_the_portal_is_away_no_log_holds_a_mailed_link_either(tmp_path):
 
 
 def test_nginx_takes_the_configuration_without_a_word(tmp_path):
-    assert Nginx(tmp_path, 8000, certificate(tmp_path)).complaints() == ""
+    assert Nginx(tmp_path, 8000, certificate(tmp_path)).complaints() == []
 
 
 def test_only_settings_that_exist_are_set():
