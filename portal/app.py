@@ -6,14 +6,15 @@ import secrets
 from datetime import timedelta
 from time import perf_counter
 from typing import Any
+from urllib.parse import quote
 
 import peewee
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, g, redirect, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException
 
-from portal import assets, i18n, logs, pages
+from portal import assets, i18n, logs, pages, proxies
 from portal.errors import Invalid, NotFound, PortalError, TooMany
 from portal.models import base
 from portal.pages import guards
@@ -22,6 +23,8 @@ from portal.services.builtin_ceremony import BuiltinCeremony
 from portal.settings import ROOT, BadSettings, Settings
 from providers import registry
 
+# Asked by machines inside, who know nothing of certificates.
+PLAIN = ("/healthz", "/readyz", "/metrics")
 MAX_BODY_BYTES = 27 * 1024 * 1024
 MAX_TYPED_BYTES = 1024 * 1024
 CONTENT_SECURITY = (
@@ -58,6 +61,7 @@ def create_app(settings: Settings) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.auto_reload = False
     app.config["TEMPLATES_AUTO_RELOAD"] = False
+    app.wsgi_app = proxies.front(app.wsgi_app, lambda: app.config["COUNTERSIGN"].trusted_proxies)  # type: ignore[method-assign]
     logs.set_up(settings)
     i18n.install(app.jinja_env)
     Htmx(app)
@@ -73,17 +77,20 @@ def guard_requests(app: Flask) -> None:
     """Request id, database connection, same-origin check, and the headers of every answer."""
 
     @app.before_request
-    def begin() -> None:
+    def begin() -> Any:
         g.began, g.request_id = perf_counter(), secrets.token_hex(8)
         if request.mimetype != "multipart/form-data":
             # Werkzeug's limits on forms hold for multipart only, and parsing many megabytes is slow.
             request.max_content_length = MAX_TYPED_BYTES
         base.db.connect(reuse_if_open=True)
+        i18n.activate(wanted_language(), request.cookies.get("zone"))
+        if came_plain(app) and request.path not in PLAIN:
+            return ask_for_https()
         if request.method not in ("GET", "HEAD", "OPTIONS") and not comes_from_here(app):
             raise CSRFError("This form came from another site.")
-        i18n.activate(wanted_language(), request.cookies.get("zone"))
         if "\0" in request.path:
             raise NotFound  # nothing here has such a name, and PostgreSQL cannot even be asked for it
+        return None
 
     @app.after_request
     def finish(answer: Response) -> Response:
@@ -97,8 +104,8 @@ def guard_requests(app: Flask) -> None:
         headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
         headers.setdefault("Cache-Control", "no-store")
         headers["X-Request-Id"] = g.get("request_id", "")
-        if app.config["COUNTERSIGN"].https:
-            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        if promises_https(app):
+            headers["Strict-Transport-Security"] = "max-age=31536000"
         if answer.mimetype == "text/html":
             headers.add("Vary", "HX-Request")
         account_for(answer.status_code)
@@ -119,6 +126,35 @@ def account_for(status: int) -> None:
     opened = installation.current()
     opened.tally.add(logs.rule(), request.method, status, took)
     logs.request_done(status, took * 1000, guards.client_address(), each=opened.settings.log_requests)
+
+
+def came_plain(app: Flask) -> bool:
+    """Whether a trusted proxy says that this came over http, where people come by https."""
+    arrival: proxies.Arrival = request.environ[proxies.ARRIVAL]
+    return arrival.is_known_plain and bool(app.config["COUNTERSIGN"].https)
+
+
+def ask_for_https() -> Any:
+    """The same page by https; what was sent unencrypted is not taken, so that nobody makes a habit of it."""
+    address = installation.address()
+    if request.method in ("GET", "HEAD"):
+        query = request.query_string.decode("latin-1")
+        return redirect(address + quote(request.path) + (f"?{query}" if query else ""), 308)
+    words = i18n.gettext(
+        "This was sent unencrypted, so nothing of it was taken. Open %(address)s and do it there.",
+        address=address,
+    )
+    return problem(400, words), 400
+
+
+def promises_https(app: Flask) -> bool:
+    """Whether browsers are told to stay with https for this name, and for this name alone.
+
+    The names below it belong to others, so no includeSubDomains; `localhost` is shared with whatever
+    else runs on the machine, so nothing is promised for it.
+    """
+    settings = app.config["COUNTERSIGN"]
+    return bool(settings.https and not settings.base_url_is_local) and not came_plain(app)
 
 
 def comes_from_here(app: Flask) -> bool:

@@ -12,6 +12,7 @@ import fcntl
 import gc
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -41,6 +42,7 @@ def serve(
     settings: Settings, *, host: str, port: int, workers: int, prepared: Callable[[], None] | None = None
 ) -> None:
     """Start everything and stay until SIGINT or SIGTERM. Raises CannotStart with one sentence."""
+    check_certificate(settings)
     check_can_start(host, port)
     with only_start(settings):
         prepare(settings)
@@ -50,7 +52,7 @@ def serve(
         if prepared is not None:
             prepared()
         base.db.close()
-        run_tree(host, port, workers)
+        run_tree(settings, host, port, workers)
 
 
 def check_messages_leave(settings: Settings) -> None:
@@ -72,6 +74,25 @@ def check_can_start(host: str, port: int) -> None:
                 f"Port {port} on {host} cannot be used ({error.strerror}): choose another with --port, "
                 f"or with `make run PORT=8123`."
             ) from error
+
+
+def check_certificate(settings: Settings) -> None:
+    """Refuse a certificate that no browser could be given, before anything is started."""
+    if settings.tls_cert is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        raise CannotStart(
+            f"TLS_CERT ({settings.tls_cert}) and TLS_KEY ({settings.tls_key}) cannot be used together "
+            f"({reason_of(error)}): "
+            "give a PEM certificate chain and its own private key, without a password."
+        ) from error
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error).lower()
 
 
 @contextlib.contextmanager
@@ -106,8 +127,8 @@ def prepare(settings: Settings) -> None:
     policies.seed(now=now)
 
 
-def run_tree(host: str, port: int, workers: int) -> None:
-    server = web_server(host, port, workers=workers)
+def run_tree(settings: Settings, host: str, port: int, workers: int) -> None:
+    server = web_server(host, port, workers=workers, cert=settings.tls_cert, key=settings.tls_key)
     preload()
     stopping = threading.Event()
     keeper = threading.Thread(target=keep_worker, args=(stopping,), name="worker-keeper")
@@ -128,9 +149,21 @@ def preload() -> None:
     gc.freeze()
 
 
-def web_server(host: str, port: int, *, workers: int, target: str = "wsgi:app") -> Any:
-    """The web processes; `serve()` on it stays until the main process is told to stop."""
+def web_server(
+    host: str,
+    port: int,
+    *,
+    workers: int,
+    target: str = "wsgi:app",
+    cert: Path | None = None,
+    key: Path | None = None,
+) -> Any:
+    """The web processes, answering https where a certificate is given (TLS 1.2 and later).
+
+    `serve()` on it stays until the main process is told to stop.
+    """
     from granian import Granian
+    from granian.constants import SSLProtocols
 
     return Granian(
         target,
@@ -148,6 +181,9 @@ def web_server(host: str, port: int, *, workers: int, target: str = "wsgi:app") 
         log_level="warning",
         log_dictconfig=logs.for_web_server(),
         working_dir=ROOT,
+        ssl_cert=cert,
+        ssl_key=key,
+        ssl_protocol_min=SSLProtocols.tls12,
     )
 
 
@@ -185,7 +221,8 @@ def local_address(settings: Settings, host: str, port: int) -> str:
     if settings.base_url:
         return settings.base_url
     shown = "127.0.0.1" if is_loopback(host) else host
-    return f"http://{shown}:{port}"
+    shown = f"[{shown}]" if ":" in shown else shown
+    return f"{'https' if settings.https else 'http'}://{shown}:{port}"
 
 
 def port_of(settings: Settings, given: int | None) -> int:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from portal.proxies import Trusted, parse_trusted
+
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "COUNTERSIGN_"
 SECRET_VALUE = re.compile(r"([^=&]*secret[^=&]*)=[^&]*", re.IGNORECASE)
@@ -45,6 +47,9 @@ SETTINGS = (
     ),
     Setting("DATA_DIR", "folder for database, keys and documents", "var"),
     Setting("BASE_URL", "address people use, as in https://contracts.example.com", schemes=("http", "https")),
+    Setting("TRUSTED_PROXIES", "comma-separated addresses or networks of the proxies in front, or unix"),
+    Setting("TLS_CERT", "certificate chain in PEM, where the portal itself answers https"),
+    Setting("TLS_KEY", "private key of that certificate in PEM, without a password"),
     Setting("SECRET_KEY", "signs form tokens; made at first start, 32 characters or more", secret=True),
     Setting(
         "ENCRYPTION_KEYS",
@@ -95,11 +100,15 @@ class Settings:
     bounce_url: str = field(repr=False)
     secret_key: str = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)
+    trusted_proxies: Trusted = field(default_factory=Trusted)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def https(self) -> bool:
-        return self.base_url.startswith("https://")
+        """Whether people come by https: cookies are then bound to it."""
+        return self.base_url.startswith("https://") or (not self.base_url and self.tls_cert is not None)
 
     @property
     def uses_mailbox(self) -> bool:
@@ -152,15 +161,14 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
     if p12 is not None and not p12.is_file():
         faults.append(f"{PREFIX}SEAL_P12 names {p12}, which is not a file.")
     base_url = given["BASE_URL"].rstrip("/")
-    if base_url and not urlsplit(base_url).hostname:
-        faults.append(f"{PREFIX}BASE_URL has no host name: write it as https://contracts.example.com.")
-    if base_url and (urlsplit(base_url).path or urlsplit(base_url).query):
-        faults.append(f"{PREFIX}BASE_URL must end after the host name and port.")
     if given["METRICS_TOKEN"] and len(given["METRICS_TOKEN"]) < 16:
         faults.append(f"{PREFIX}METRICS_TOKEN is shorter than 16 characters.")
     dns_servers = parse_servers(given["DNS_SERVERS"], faults)
     if given["BOUNCE_ADDRESS"] and "@" not in given["BOUNCE_ADDRESS"]:
         faults.append(f"{PREFIX}BOUNCE_ADDRESS is not a mail address.")
+    faults += bad_base_url(base_url) + bad_tls(given, base_url)
+    trusted, bad_proxies = parse_trusted(given["TRUSTED_PROXIES"])
+    faults += [f"{PREFIX}TRUSTED_PROXIES {fault}" for fault in bad_proxies]
     if faults:
         raise BadSettings("\n".join(faults))
     return Settings(
@@ -181,6 +189,9 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
         log_requests=given["LOG_REQUESTS"] == "on",
         secret_key=secret_key,
         encryption_keys=keys,
+        trusted_proxies=trusted,
+        tls_cert=Path(given["TLS_CERT"]) if given["TLS_CERT"] else None,
+        tls_key=Path(given["TLS_KEY"]) if given["TLS_KEY"] else None,
         sources=sources,
     )
 
@@ -209,6 +220,39 @@ def bad_choices(given: Mapping[str, str]) -> list[str]:
         for s in SETTINGS
         if s.choices and given[s.name] and given[s.name] not in s.choices
     ]
+
+
+def bad_base_url(base_url: str) -> list[str]:
+    """What is wrong with the address people use; "" is not set and right."""
+    if not base_url:
+        return []
+    try:
+        parts, port_is_right = urlsplit(base_url), urlsplit(base_url).port != 0
+    except ValueError:
+        return [f"{PREFIX}BASE_URL has a port or an address that cannot be."]
+    faults = []
+    if not parts.hostname:
+        faults.append(f"{PREFIX}BASE_URL has no host name: write it as https://contracts.example.com.")
+    if parts.path or parts.query or parts.fragment or not port_is_right:
+        faults.append(f"{PREFIX}BASE_URL must end after the host name and port.")
+    if parts.username is not None:
+        faults.append(f"{PREFIX}BASE_URL must hold no user name or password: people see it in every mail.")
+    return faults
+
+
+def bad_tls(given: Mapping[str, str], base_url: str) -> list[str]:
+    """TLS_CERT and TLS_KEY come together, as files, and never beside an http address."""
+    names = [name for name in ("TLS_CERT", "TLS_KEY") if given[name]]
+    faults = [
+        f"{PREFIX}{name} names {given[name]}, which is not a file."
+        for name in names
+        if not Path(given[name]).is_file()
+    ]
+    if len(names) == 1:
+        faults.append(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY are only of use together.")
+    if names and base_url.startswith("http://"):
+        faults.append(f"{PREFIX}TLS_CERT makes the portal answer https, but BASE_URL says http.")
+    return faults
 
 
 def parse_keys(text: str, faults: list[str]) -> tuple[bytes, ...]:
@@ -273,6 +317,9 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
         "DATABASE_URL": masked_url(settings.database_url),
         "DATA_DIR": str(settings.data_dir),
         "BASE_URL": settings.base_url,
+        "TRUSTED_PROXIES": str(settings.trusted_proxies),
+        "TLS_CERT": str(settings.tls_cert or ""),
+        "TLS_KEY": str(settings.tls_key or ""),
         "SECRET_KEY": masked(settings.secret_key),
         "ENCRYPTION_KEYS": masked("x" if settings.encryption_keys else ""),
         "MAIL_URL": masked_url(settings.mail_url),

@@ -75,3 +75,38 @@ def test_loopback_is_only_this_machine(host, local):
 def test_a_masked_address_keeps_what_is_not_secret():
     assert masked_url("smtp://me:pw@mail.example:587") == "smtp://(hidden)@mail.example:587"
     assert masked_url("mailbox:") == "mailbox:"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"TRUSTED_PROXIES": "10.0.0.1, proxy"}, "TRUSTED_PROXIES holds 'proxy'"),
+        ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "which is everybody"),
+        ({"TLS_CERT": "/absent/cert.pem"}, "only of use together"),
+        ({"TLS_CERT": __file__, "TLS_KEY": "/absent/key.pem"}, "TLS_KEY names /absent/key.pem"),
+        (
+            {"TLS_CERT": __file__, "TLS_KEY": __file__, "BASE_URL": "http://x.example"},
+            "but BASE_URL says http",
+        ),
+        ({"BASE_URL": "https://x.example:99999"}, "a port or an address that cannot be"),
+        ({"BASE_URL": "https://[::1"}, "a port or an address that cannot be"),
+        ({"BASE_URL": "https://x.example#part"}, "must end after the host name and port"),
+        ({"BASE_URL": "https://me:pw@x.example"}, "no user name or password"),
+    ],
+)
+def test_what_stands_in_front_is_checked_at_start(tmp_path, given, reason):
+    with pytest.raises(BadSettings) as refused:
+        read({"COUNTERSIGN_DATA_DIR": str(tmp_path)} | {f"COUNTERSIGN_{n}": v for n, v in given.items()})
+
+    assert reason in str(refused.value)
+
+
+def test_an_own_certificate_means_https_without_a_base_url(tmp_path):
+    given = {
+        "COUNTERSIGN_DATA_DIR": str(tmp_path),
+        "COUNTERSIGN_TLS_CERT": __file__,
+        "COUNTERSIGN_TLS_KEY": __file__,
+    }
+
+    assert read(given).https
+    assert not read({"COUNTERSIGN_DATA_DIR": str(tmp_path)}).https

@@ -33,6 +33,7 @@ MODULES = (
     "mail_webhooks",
     "text_messages",
     "sms_receipts",
+    "addresses",
     "account",
     "sign_in",
     "sign_on",

@@ -22,7 +22,8 @@ MENU = (
     (lazy("Companies"), "parties.index", "party.read", ("parties",)),
     (lazy("Templates"), "templates.index", "template.read", ("templates",)),
     (lazy("Settings"), "installation.page", "person.read",
-     ("installation", "operations", "setup_guide", "people", "policies", "entities", "mail_settings",
+     ("installation", "operations", "setup_guide", "addresses", "people", "policies", "entities",
+      "mail_settings", 
       "text_messages")),
 )  # fmt: skip
 # Pages for outside people have no menu and ask the database for nothing here.

@@ -20,6 +20,7 @@ from portal.clock import utc_now
 from portal.errors import NotAllowed, NotFound
 from portal.i18n import gettext as _
 from portal.models.people import Person, Session
+from portal.proxies import ARRIVAL, Arrival
 from portal.services import installation, permissions, sessions
 from portal.services.audit import Actor
 
@@ -90,8 +91,14 @@ def actor() -> Actor:
 
 
 def client_address() -> str:
-    """The network address that limits and the trail see."""
-    return request.remote_addr or ""
+    """The network address that limits, sessions and the trail see."""
+    return arrival().address
+
+
+def arrival() -> Arrival:
+    """How this request came in, through which proxy, and what was believed of it."""
+    found: Arrival = request.environ[ARRIVAL]
+    return found
 
 
 def client_agent() -> str:

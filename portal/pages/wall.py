@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 from flask import request
 
 from portal.errors import NotFound
+from portal.pages import guards
 from portal.services import gateways, installation
 from portal.settings import is_loopback
-
-FORWARDING = ("Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip")
 
 
 def stands_open() -> bool:
@@ -31,12 +30,12 @@ def stands_open() -> bool:
 
 def is_this_machine() -> bool:
     """Whether the request came straight from this machine, to a loopback name, through no proxy."""
+    arrival = guards.arrival()
     return (
-        is_loopback(request.remote_addr or "")
+        is_loopback(arrival.peer)
         and is_loopback(request.environ.get("SERVER_NAME", ""))
         and is_loopback(host_name(request.environ.get("HTTP_HOST", "")))
-        and not any(header in request.headers for header in FORWARDING)
-        and not any(name.lower().startswith("x-forwarded") for name in request.headers.keys())  # noqa: SIM118
+        and not arrival.sent
     )
 
 

@@ -30,7 +30,8 @@ WORDS = {
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
-    "act", "applies_to", "authority_document_id", "body", "chain", "channel", "code_hmac", "code_sha256", "contract_id",
+    "act", "applies_to", "authority_document_id", "body", "chain", "channel", "code_hmac",
+    "code_sha256", "contract_id",
     "copied_from_id", "counterparty_id", "country", "currency", "demonstration", "document_id",
     "document_sha256", "email", "enrolled_envelope_id", "envelope_id", "factor", "gateway", "hash", "html",
     "id", "key", "kind", "language", "lease_owner", "limit_currency", "logo_type", "password_hash",
