@@ -6,21 +6,27 @@ A refusal is one plain sentence on standard error and exit status 1; wrong usage
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from portal import __version__
 from portal.clock import utc_now
+from portal.commands import backups
+from portal.commands.common import (
+    Command,
+    add,
+    add_group,
+    database_file,
+    need_existing,
+    open_existing,
+    open_prepared,
+    say,
+)
 from portal.drivers import leave_out_unused
 from portal.errors import PortalError
-from portal.settings import BadSettings, Settings, describe, read
-
-Command = Callable[[argparse.Namespace], int]
+from portal.settings import BadSettings, describe, read, refuse_unready
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,20 +94,10 @@ def parser() -> argparse.ArgumentParser:
     export = add(audit, "export", do_audit_export, "write the whole trail with its signed head")
     export.add_argument("file", type=Path, metavar="FILE")
 
+    backups.declare(commands)
+
     add(commands, "settings", do_settings, "every setting, its value and where it comes from")
     return top
-
-
-def add(group: Any, name: str, command: Command, help_text: str, *, with_json: bool = True) -> Any:
-    made = group.add_parser(name, help=help_text, description=help_text)
-    made.set_defaults(command=command)
-    if with_json:
-        made.add_argument("--json", action="store_true", help="print one JSON object")
-    return made
-
-
-def add_group(commands: Any, name: str, help_text: str) -> Any:
-    return commands.add_parser(name, help=help_text).add_subparsers(required=True, metavar="WHAT")
 
 
 def port(text: str) -> int:
@@ -109,10 +105,6 @@ def port(text: str) -> int:
     if not 0 < number < 65536:
         raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
     return number
-
-
-def say(arguments: argparse.Namespace, answer: dict[str, Any], text: str) -> None:
-    print(json.dumps(answer, ensure_ascii=False, sort_keys=True) if arguments.json else text)
 
 
 # --- running ---------------------------------------------------------------------------------
@@ -162,6 +154,7 @@ def serve_sample(arguments: argparse.Namespace) -> int:
 
 def do_work(arguments: argparse.Namespace) -> int:
     settings = read()
+    refuse_unready(settings.data_dir)
     leave_out_unused(settings)
     from portal import worker
 
@@ -288,40 +281,6 @@ def do_settings(arguments: argparse.Namespace) -> int:
     text = "\n".join(f"{row['name']:<{width}}  {row['value'] or '-'}  ({row['source']})" for row in rows)
     say(arguments, {"settings": rows}, text)
     return 0
-
-
-# --- opening ---------------------------------------------------------------------------------
-
-
-def open_prepared() -> Settings:
-    """Keys, authority and tables made where they are missing."""
-    from portal import serving
-
-    settings = read(create_keys=True)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    serving.prepare(settings)
-    return settings
-
-
-def open_existing() -> bool:
-    """Open the database where there is one; nothing is created. False when there is none."""
-    from portal.models import schema
-    from portal.services import installation
-
-    settings = read()
-    if settings.database_url.startswith("sqlite") and not database_file(settings).exists():
-        return False
-    installation.open_installation(settings)
-    return not schema.pending()
-
-
-def need_existing() -> None:
-    if not open_existing():
-        raise PortalError("There is no prepared database here: check COUNTERSIGN_DATA_DIR and DATABASE_URL.")
-
-
-def database_file(settings: Settings) -> Path:
-    return Path(settings.database_url.removeprefix("sqlite:///"))
 
 
 if __name__ == "__main__":

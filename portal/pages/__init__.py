@@ -25,6 +25,7 @@ MODULES = (
     "people",
     "policies",
     "installation",
+    "recovery",
     "account",
     "sign_in",
     "second_factor",

@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from portal.clock import utc_now
 from portal.pages.guards import requires
 from portal.pages.respond import show
-from portal.services import audit_chains, installation, keys, readiness
+from portal.services import audit_chains, installation, keys, readiness, recovery
 from portal.settings import describe
 
 bp = Blueprint("installation", __name__)
@@ -31,6 +31,7 @@ def show_settings(trail: dict[str, Any] | None) -> Response:
         reasons=readiness.reasons(now),
         trail=trail,
         trail_text=audit_chains.as_text,
+        recovery_words=recovery.in_words(recovery.state(now)),
         now=now,
     )
 
