@@ -45,6 +45,8 @@ def open_prepared() -> Settings:
 
 def open_existing() -> bool:
     """Open the database where there is one; nothing is created. False when there is none."""
+    import peewee
+
     from portal.models import schema
     from portal.services import installation
 
@@ -52,7 +54,11 @@ def open_existing() -> bool:
     if settings.database_url.startswith("sqlite") and not database_file(settings).exists():
         return False
     installation.open_installation(settings)
-    return not schema.pending()
+    try:
+        return not schema.pending()
+    except peewee.PeeweeException as error:
+        said = str(error).strip().splitlines()[0]
+        raise PortalError(f"The database does not answer ({said}).") from error
 
 
 def need_existing() -> None:

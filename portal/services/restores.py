@@ -27,7 +27,7 @@ from portal.services import archives, audit, audit_chains, documents, handlers, 
 from portal.services.archives import BadBackup, Progress, Say
 from portal.services.audit import INSTALLATION, SYSTEM
 from portal.services.key_sets import KeySet
-from portal.settings import Settings, parse_keys
+from portal.settings import Settings, parse_keys, write_once
 
 HALF = (
     "A restore into this folder was not finished. Empty the folder and the database, "
@@ -180,7 +180,7 @@ def fill(
     """Keys, tables, rows and documents; the installation is open afterwards."""
     settings = read_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings.unready_marker.write_text(HALF + "\n")
+    write_once(settings.unready_marker, HALF.encode())
     if keys is not None:
         report.left += key_sets.put(with_timestamps(keys, folder), settings)
     else:
