@@ -58,7 +58,7 @@ def do_backup(arguments: argparse.Namespace) -> int:
     say(arguments, asdict(report) | {"ok": report.ok}, backups.as_text(report))
     if report.ok:
         return 0
-    tell(f"The backup is complete but for {len(report.damaged)} documents that are not whole; see above.")
+    tell(f"The backup is complete but for documents that are not whole ({len(report.damaged)}): see above.")
     return 1
 
 
@@ -72,7 +72,7 @@ def do_restore(arguments: argparse.Namespace) -> int:
     say(arguments, asdict(report) | {"ok": report.ok}, restores.as_text(report))
     if report.ok:
         return 0
-    tell(f"{len(report.faults)} things do not hold after the restore; see above.")
+    tell(f"Not everything holds after the restore ({len(report.faults)} faults): see above.")
     return 1
 
 

@@ -22,7 +22,7 @@ MENU = (
     (lazy("Companies"), "parties.index", "party.read", ("parties",)),
     (lazy("Templates"), "templates.index", "template.read", ("templates",)),
     (lazy("Settings"), "installation.page", "person.read",
-     ("installation", "people", "policies", "entities")),
+     ("installation", "people", "policies", "entities", "recovery")),
 )  # fmt: skip
 # Pages for outside people have no menu and ask the database for nothing here.
 OUTSIDE = ("ceremony", "mine")

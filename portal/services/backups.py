@@ -251,7 +251,10 @@ def note(report: Report, now: datetime) -> None:
     with transaction():
         known = {"ok": report.ok, "at": report.made_at, "good_at": report.made_at, "reason": ""}
         if report.damaged:
-            known |= {"good_at": last_good(), "reason": f"{len(report.damaged)} documents are not whole."}
+            known |= {
+                "good_at": last_good(),
+                "reason": f"Documents that are not whole: {len(report.damaged)}.",
+            }
         said = {name: value for name, value in asdict(report).items() if name not in ("damaged", "made_at")}
         installation.set_fact(FACT, {**said, "damaged": report.damaged[:20], **known}, now)
         if report.with_keys:

@@ -116,7 +116,7 @@ def test_missing_and_changed_documents_are_named_and_the_rest_is_saved(at_work, 
     assert archives.find(tmp_path / "backups") == Path(report.folder)
     outcome = backups.last_outcome()
     assert (outcome["ok"], outcome["good_at"]) == (False, None)
-    assert "2 documents" in outcome["reason"]
+    assert outcome["reason"] == "Documents that are not whole: 2."
 
 
 def test_a_document_of_another_record_is_not_taken_for_whole(at_work, tmp_path):
