@@ -6,22 +6,28 @@ A refusal is one plain sentence on standard error and exit status 1; wrong usage
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from portal import __version__
 from portal.clock import utc_now
+from portal.commands import backups
+from portal.commands.common import (
+    Command,
+    add,
+    add_group,
+    database_file,
+    need_existing,
+    open_existing,
+    open_prepared,
+    say,
+)
 from portal.drivers import leave_out_unused
 from portal.errors import PortalError
-from portal.settings import BadSettings, Settings, describe, read
-
-Command = Callable[[argparse.Namespace], int]
+from portal.settings import BadSettings, describe, read, refuse_unready
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -89,21 +95,11 @@ def parser() -> argparse.ArgumentParser:
     export = add(audit, "export", do_audit_export, "write the whole trail with its signed head")
     export.add_argument("file", type=Path, metavar="FILE")
 
+    backups.declare(commands)
+
     add(commands, "settings", do_settings, "every setting, its value and where it comes from")
     add(commands, "doctor", do_doctor, "what is wrong with this installation and what to do")
     return top
-
-
-def add(group: Any, name: str, command: Command, help_text: str, *, with_json: bool = True) -> Any:
-    made = group.add_parser(name, help=help_text, description=help_text)
-    made.set_defaults(command=command)
-    if with_json:
-        made.add_argument("--json", action="store_true", help="print one JSON object")
-    return made
-
-
-def add_group(commands: Any, name: str, help_text: str) -> Any:
-    return commands.add_parser(name, help=help_text).add_subparsers(required=True, metavar="WHAT")
 
 
 def port(text: str) -> int:
@@ -111,10 +107,6 @@ def port(text: str) -> int:
     if not 0 < number < 65536:
         raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
     return number
-
-
-def say(arguments: argparse.Namespace, answer: dict[str, Any], text: str) -> None:
-    print(json.dumps(answer, ensure_ascii=False, sort_keys=True) if arguments.json else text)
 
 
 # --- running ---------------------------------------------------------------------------------
@@ -164,6 +156,7 @@ def serve_sample(arguments: argparse.Namespace) -> int:
 
 def do_work(arguments: argparse.Namespace) -> int:
     settings = read()
+    refuse_unready(settings.data_dir)
     leave_out_unused(settings)
     from portal import worker
 
@@ -300,40 +293,6 @@ def do_doctor(arguments: argparse.Namespace) -> int:
     found = doctor.examine(os.environ, utc_now)
     say(arguments, doctor.as_dict(found), doctor.as_text(found))
     return 0 if doctor.is_well(found) else 1
-
-
-# --- opening ---------------------------------------------------------------------------------
-
-
-def open_prepared() -> Settings:
-    """Keys, authority and tables made where they are missing."""
-    from portal import serving
-
-    settings = read(create_keys=True)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    serving.prepare(settings)
-    return settings
-
-
-def open_existing() -> bool:
-    """Open the database where there is one; nothing is created. False when there is none."""
-    from portal.models import schema
-    from portal.services import installation
-
-    settings = read()
-    if settings.database_url.startswith("sqlite") and not database_file(settings).exists():
-        return False
-    installation.open_installation(settings)
-    return not schema.pending()
-
-
-def need_existing() -> None:
-    if not open_existing():
-        raise PortalError("There is no prepared database here: check COUNTERSIGN_DATA_DIR and DATABASE_URL.")
-
-
-def database_file(settings: Settings) -> Path:
-    return Path(settings.database_url.removeprefix("sqlite:///"))
 
 
 if __name__ == "__main__":

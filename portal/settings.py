@@ -22,6 +22,7 @@ from portal.proxies import Trusted, parse_trusted
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "COUNTERSIGN_"
 SECRET_VALUE = re.compile(r"([^=&]*secret[^=&]*)=[^&]*", re.IGNORECASE)
+UNREADY = "not-ready"
 
 
 class BadSettings(Exception):
@@ -129,6 +130,11 @@ class Settings:
         return self.data_dir / "run"
 
     @property
+    def unready_marker(self) -> Path:
+        """Present while a restore is not finished; holds what is left to do, in words."""
+        return self.data_dir / UNREADY
+
+    @property
     def key_dir(self) -> Path:
         return self.data_dir / "keys"
 
@@ -142,13 +148,15 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
 
     With `create_keys`, missing secrets are made and kept in DATA_DIR/keys (mode 600); without,
     missing keys stay empty, so that read-only commands never create any.
-    Raises BadSettings naming every bad value.
+    Raises BadSettings naming every bad value, or what a restore left to do before the first start.
     """
     environ = os.environ if environ is None else environ
     given = {s.name: environ.get(PREFIX + s.name, "").strip() for s in SETTINGS}
     faults = unknown_names(environ) + bad_schemes(given) + bad_choices(given)
     data_dir = Path(given["DATA_DIR"]) if given["DATA_DIR"] else ROOT / "var"
     data_dir = data_dir if data_dir.is_absolute() else Path.cwd() / data_dir
+    if create_keys:
+        refuse_unready(data_dir)
     sources = {s.name: source_of(s, given[s.name]) for s in SETTINGS}
     secret_key = given["SECRET_KEY"] or kept(data_dir, "secret_key", sources, "SECRET_KEY", create_keys)
     keys_text = given["ENCRYPTION_KEYS"] or kept(
@@ -194,6 +202,12 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
         tls_key=Path(given["TLS_KEY"]) if given["TLS_KEY"] else None,
         sources=sources,
     )
+
+
+def refuse_unready(data_dir: Path) -> None:
+    """Raise BadSettings with what a restore left to do before anything may start here."""
+    if (data_dir / UNREADY).exists():
+        raise BadSettings((data_dir / UNREADY).read_text().strip())
 
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:

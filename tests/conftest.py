@@ -187,6 +187,29 @@ def client(app: Any) -> Any:
     return app.test_client()
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    from tests.simulators.s3 import Bucket
+    from tests.simulators.tsa import running
+
+    application = Bucket()
+    with running(application) as url:
+        yield application, url
+
+
+@pytest.fixture
+def bucket(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A small S3 on loopback, empty, with credentials for it."""
+    application, url = s3_server
+    application.__init__()
+    application.url = url
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    return application
+
+
 @pytest.fixture
 def run_jobs(home: installation.Installation) -> Callable[..., int]:
     """Run every due job now, as the worker would; failures of handlers are raised."""

@@ -211,10 +211,15 @@ class EncryptedStore:
 
 def open_store(storage_url: str, cipher: DocumentCipher) -> EncryptedStore:
     """The store that `STORAGE_URL` names: `file:PATH` or `s3://BUCKET/PREFIX`."""
+    return EncryptedStore(bare_store(storage_url), cipher)
+
+
+def bare_store(storage_url: str) -> FileStore | S3Store:
+    """The same place without its cipher: documents as they lie there, for backups."""
     if storage_url.startswith("s3://"):
-        return EncryptedStore(S3Store(storage_url), cipher)
+        return S3Store(storage_url)
     if storage_url.startswith("file:"):
-        return EncryptedStore(FileStore(Path(storage_url.removeprefix("file:").removeprefix("//"))), cipher)
+        return FileStore(Path(storage_url.removeprefix("file:").removeprefix("//")))
     raise ValueError("STORAGE_URL is neither file: nor s3:")
 
 

@@ -12,7 +12,7 @@ class Job(Model):
     kind = peewee.TextField()
     payload = JsonField(default=dict)  # ids only
     key = peewee.TextField(null=True, unique=True)  # against doubles
-    status = peewee.TextField(default="ready")  # ready | running | done | failed | set_aside
+    status = peewee.TextField(default="ready")  # ready | running | done | failed | set_aside | held
     run_at = UtcField()
     attempts = peewee.IntegerField(default=0)
     max_attempts = peewee.IntegerField(default=12)

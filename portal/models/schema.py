@@ -42,14 +42,19 @@ def runner() -> Any:
     return Runner(base.db.obj, str(MIGRATIONS))
 
 
-def up() -> list[str]:
-    """Apply what is pending; returns the names."""
-    return list(runner().up())
+def up(target: str | None = None) -> list[str]:
+    """Apply what is pending, up to `target` where one is named; returns the names."""
+    return list(runner().up(target))
 
 
 def down() -> list[str]:
     """Revert the newest migration."""
     return list(runner().down())
+
+
+def known() -> list[str]:
+    """The migrations that this release has."""
+    return [path.stem for path in sorted(MIGRATIONS.glob("[0-9]*.py"))]
 
 
 def status() -> list[tuple[str, bool]]:

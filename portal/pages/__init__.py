@@ -34,6 +34,7 @@ MODULES = (
     "text_messages",
     "sms_receipts",
     "addresses",
+    "recovery",
     "account",
     "sign_in",
     "sign_on",

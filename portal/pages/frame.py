@@ -22,9 +22,8 @@ MENU = (
     (lazy("Companies"), "parties.index", "party.read", ("parties",)),
     (lazy("Templates"), "templates.index", "template.read", ("templates",)),
     (lazy("Settings"), "installation.page", "person.read",
-     ("installation", "operations", "setup_guide", "addresses", "people", "policies", "entities",
-      "mail_settings", 
-      "text_messages")),
+     ("installation", "setup_guide", "people", "sign_on_providers", "entities", "policies", "mail_settings",
+      "mail_reports", "text_messages", "operations", "addresses", "recovery")),
 )  # fmt: skip
 # Pages for outside people have no menu and ask the database for nothing here.
 OUTSIDE = ("ceremony", "invitations", "mine")

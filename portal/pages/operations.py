@@ -11,7 +11,7 @@ from portal.i18n import gettext as _
 from portal.i18n import ngettext
 from portal.pages.guards import actor, requires
 from portal.pages.respond import show, stay
-from portal.services import audit_chains, keys, operations, queues
+from portal.services import audit_chains, keys, operations, queues, recovery
 
 bp = Blueprint("operations", __name__, url_prefix="/settings/operations")
 PAGE, STATE = "operations/show.html", "operations/_state.html"
@@ -37,7 +37,9 @@ def done(said: str) -> Response:
 @requires("installation.read")
 def page() -> Response:
     """The page; for htmx the part that changes while something is under way."""
-    return show(PAGE, STATE, keys=keys.overview(utc_now()), **context())
+    now = utc_now()
+    words = recovery.in_words(recovery.state(now))
+    return show(PAGE, STATE, keys=keys.overview(now), recovery_words=words, **context())
 
 
 @bp.post("/jobs/<int:job_id>/retry")

@@ -28,6 +28,7 @@ from portal.services import (
     factors,
     policies,
     recipients,
+    recovery,
     reminders,
     revisions,
     sealing,
@@ -181,8 +182,15 @@ def before(contract: Contract, form: Form | None = None) -> dict[str, Any]:
         "document": document,
         "pages": documents.pages(document) if document else [],
         "zone_name": str(zone_of(contract)),
+        "lacks_recovery_key": lacks_recovery_key(now),
     }
     return context | ({"form": form} if form is not None else {})
+
+
+def lacks_recovery_key(now: datetime) -> bool:
+    """Whether real people are written to and nobody ever kept the keys."""
+    wanted = recovery.wanted(now)
+    return wanted is not None and wanted.kind == recovery.NEVER
 
 
 def about(

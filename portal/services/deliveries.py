@@ -38,7 +38,7 @@ SHORT_LIVED = {
 }  # fmt: skip
 
 
-@jobs.handler("deliver_notice")
+@jobs.handler("deliver_notice", outward=True)
 def deliver(payload: dict[str, Any], context: jobs.Context) -> None:
     """Hand one message to its gateway, then say so. A kill between the two repeats the same id."""
     notice = Notice.get_or_none(Notice.id == payload["notice"])

@@ -16,7 +16,7 @@ from portal.models.envelopes import Envelope, Recipient, Task
 from portal.models.notices import Notice
 from portal.models.parties import Counterparty, LegalEntity
 from portal.models.people import Person
-from portal.services import permissions, queues, readiness, return_reasons
+from portal.services import held, permissions, queues, readiness, recovery, return_reasons
 
 MOST_ROWS = 12
 LATEST = 300  # what is failed or open is looked for among so many; older ones stand in the list of contracts
@@ -56,6 +56,39 @@ def company_name() -> str:
 def waiting_for_me(person: Person) -> list[Row]:
     """My signature, requests on my contracts, and my drafts, the most pressing first."""
     return (signatures_of(person) + tasks_of(person) + drafts_of(person))[:MOST_ROWS]
+
+
+def duties_of(person: Person, now: datetime) -> list[Row]:
+    """What the installation needs of an administrator: a recovery key, a word on held messages."""
+    if not permissions.allows(person, "installation.edit"):
+        return []
+    rows = []
+    wanted = recovery.wanted(now)
+    if wanted is not None:
+        rows.append(
+            Row(
+                title=_("Keep the recovery key"),
+                reference="",
+                about=recovery.in_words(wanted),
+                path="/settings/recovery",
+                action=_("Download"),
+            )
+        )
+    waiting = held.count()
+    if waiting:
+        rows.append(
+            Row(
+                title=_("Messages are held since a restore"),
+                reference="",
+                about=ngettext(
+                    "One may have gone out before. “countersign held” lists it, then sends or drops it.",
+                    "%(num)s may have gone out before. “countersign held” lists, then sends or drops them.",
+                    waiting,
+                ),
+                path="/settings/recovery",
+            )
+        )
+    return rows
 
 
 def signatures_of(person: Person) -> list[Row]:

@@ -76,17 +76,21 @@ class Context:
 Handler = Callable[[dict[str, Any], Context], None]
 HANDLERS: dict[str, Handler] = {}
 RECURRING: dict[str, timedelta] = {}
+# Kinds whose effect is outside this house; a restored installation holds those that were waiting.
+OUTWARD: set[str] = set()
 # Called when a job has failed for good, inside the transaction that says so.
 ON_FAILURE: dict[str, Callable[[dict[str, Any], str, datetime], None]] = {}
 # Called when a failed job is started again, inside that transaction.
 ON_RETRY: dict[str, Callable[[dict[str, Any], datetime], None]] = {}
 
 
-def handler(kind: str) -> Callable[[Handler], Handler]:
-    """Register what runs jobs of this kind."""
+def handler(kind: str, *, outward: bool = False) -> Callable[[Handler], Handler]:
+    """Register what runs jobs of this kind; `outward` where it reaches people or other machines."""
 
     def register(function: Handler) -> Handler:
         HANDLERS[kind] = function
+        if outward:
+            OUTWARD.add(kind)
         return function
 
     return register

@@ -22,7 +22,7 @@ from providers.interface import (
 )
 
 
-@jobs.handler("send_envelope")
+@jobs.handler("send_envelope", outward=True)
 def send_job(payload: dict[str, Any], context: jobs.Context) -> None:
     """Hand an envelope to its provider, then ask the first people. Safe to run twice."""
     envelope = envelopes.get(payload["envelope"])

@@ -9,29 +9,8 @@ import pytest
 from portal.documents import store
 from portal.documents.crypto import DocumentCipher, Unreadable
 from portal.documents.store import EncryptedStore, FileStore, Missing, S3Store, Taken, open_store
-from tests.simulators.s3 import Bucket
-from tests.simulators.tsa import running
 
 CIPHER = DocumentCipher([b"k" * 32])
-
-
-@pytest.fixture(scope="module")
-def s3_server():
-    application = Bucket()
-    with running(application) as url:
-        yield application, url
-
-
-@pytest.fixture
-def bucket(s3_server, monkeypatch):
-    application, url = s3_server
-    application.__init__()
-    application.url = url
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    return application
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ TYPED = ("text", "textarea", "email", "tel", "search", "date", "number", "url", 
 # What a person would type where the page leaves a field empty, by the end of its name.
 GOOD = {
     "email": "quince@castellan.example", "email_1": "quince@castellan.example", "password": world.PASSWORD,
-    "current": world.PASSWORD, "repeated": world.PASSWORD, "code": "123456", "start": "2027-02-01",
+    "current": world.PASSWORD, "repeated": world.PASSWORD, "passphrase": world.PASSWORD,
+    "code": "123456", "start": "2027-02-01",
     "length": "12", "fee": "300", "phone": "+33612345638", "word": "harbour", "country": "FR",
     "limit_amount": "5000", "valid_from": "2026-01-01", "valid_until": "2030-01-01", "value_over": "1000",
     "liability_over": "1000", "months_over": "6", "registration": "RCS 1", "reference_prefix": "QU",

@@ -48,6 +48,7 @@ from portal.services import (
     installation,
     invitation_codes,
     jobs,
+    key_sets,
     links,
     new_contracts,
     outside_factors,
@@ -216,10 +217,11 @@ def canned_description(_client: oidc.Client, *, fresh: bool = False) -> tuple[oi
 
 @contextlib.contextmanager
 def quick_work() -> Iterator[None]:
-    """PDFs made once, and passwords hashed cheaply."""
+    """PDFs made once, passwords hashed and passphrases stretched cheaply."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with (
         mock.patch.object(passwords, "hasher", return_value=hasher),
+        mock.patch.dict(key_sets.COST, n=2**10),
         mock.patch.object(revisions, "rendering", canned_rendering),
         mock.patch.object(documents, "put_pages", canned_pages),
         mock.patch.object(intake, "admit", canned_intake),

@@ -1,0 +1,1 @@
+"""Commands of `countersign` that fill a file of their own; cli.py declares them all."""
