@@ -1,7 +1,8 @@
 """A real browser on a real portal: Debian's Chromium, driven as a person would, found by label and role.
 
 Each page of a walk is checked as it appears: no axe violation, no console message, no request
-beyond the portal, nothing that scrolls sideways.
+beyond the portal, nothing that scrolls sideways; on a phone, nothing on a signing page that is too
+small for a finger.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 
 from portal import i18n
+from tests.browser.measures import FINGER
 from tests.conftest import skip_or_fail
 from tests.processes import Tree, running, until
 
@@ -27,7 +29,7 @@ MARK = """() => {
   window.marked = true; window.swapped = false;
   document.body.addEventListener("htmx:afterSettle", () => { window.swapped = true; });
 }"""
-WIDTHS = {"wide": (1280, 900), "narrow": (360, 780)}
+WIDTHS = {"wide": (1280, 900), "narrow": (360, 780), "smallest": (320, 568)}
 STROKES = [[(-90, 20), (-40, -40), (-10, 30)], [(10, -30), (40, 20), (90, -10)]]  # from the middle
 
 
@@ -81,7 +83,8 @@ class Walker:
             self.troubles.append(f"request beyond the portal: {request.url}")
 
     def open(self, path: str) -> Any:
-        self.page.goto(path if path.startswith("http") else self.base + path)
+        answer = self.page.goto(path if path.startswith("http") else self.base + path)
+        assert answer.status in (200, 410), f"{answer.status} at {path}"
         self.check()
         return self.page
 
@@ -153,7 +156,7 @@ class Walker:
     def set(self, box: Any) -> None:
         if not box.is_checked():
             self.hit(box)
-        assert box.is_checked()
+        until(box.is_checked)
 
     def attach(self, message: str, file: Path) -> None:
         self.steps += 1
@@ -201,11 +204,14 @@ class Walker:
         return str(self.page.url)
 
     def check(self) -> None:
-        """No violation, no console message, no outside request, no sideways scrolling."""
+        """No violation, no console message, no outside request, no sideways scrolling, room for fingers."""
         wide = self.page.evaluate(
             "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert wide <= 1, f"{self.page.url} scrolls sideways by {wide} px"
+        if self.touch and "signing" in self.attribute("body", "class").split():
+            faults = self.page.evaluate(f"() => {{{FINGER}}}")
+            assert not faults, f"{self.page.url}: {faults}"
         if self.scripted:
             self.check_axe()
         assert not self.troubles, f"{self.page.url}: {self.troubles}"
@@ -237,9 +243,9 @@ def walkers(chromium: Any, sample: Tree) -> Iterator[Callable[..., Walker]]:
             java_script_enabled=scripted,
             locale={"en": "en-GB", "fr": "fr-FR"}[language],
             color_scheme="dark" if dark else "light",
-            has_touch=width == "narrow",
+            has_touch=size[0] < 500,
         )
-        walker = Walker(context, sample.address, scripted, language, touch=width == "narrow")
+        walker = Walker(context, sample.address, scripted, language, touch=size[0] < 500)
         made.append(walker)
         return walker
 

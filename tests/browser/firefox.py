@@ -19,6 +19,7 @@ from typing import Any
 
 from portal import i18n
 from tests.browser.conftest import STROKES
+from tests.browser.measures import FINGER
 from tests.conftest import skip_or_fail
 from tests.processes import until
 
@@ -219,10 +220,13 @@ class FirefoxWalker:
         return str(self.firefox.call("WebDriver:GetCurrentURL"))
 
     def check(self) -> None:
-        """Nothing scrolls sideways, and the console holds no error."""
+        """Nothing scrolls sideways or is too small for a finger, and the console holds no error."""
         root = "document.documentElement"
         wide = self.firefox.run(f"return {root}.scrollWidth - {root}.clientWidth")
         assert wide <= 1, f"{self.address} scrolls sideways by {wide} px"
+        if self.touch and "signing" in self.attribute("body", "class").split():
+            faults = self.firefox.run(FINGER)
+            assert not faults, f"{self.address}: {faults}"
         errors = self.firefox.run_inside(ERRORS, self.base)
         assert not errors, f"{self.address}: {errors}"
 
@@ -251,9 +255,12 @@ class FirefoxWalker:
         return bool(self.firefox.call("WebDriver:IsElementDisplayed", id=element))
 
     def set(self, box: str) -> None:
-        if not self.firefox.call("WebDriver:IsElementSelected", id=box):
+        if not self.is_set(box):
             self.hit(box)
-        assert self.firefox.call("WebDriver:IsElementSelected", id=box)
+        until(lambda: self.is_set(box))
+
+    def is_set(self, box: str) -> bool:
+        return bool(self.firefox.call("WebDriver:IsElementSelected", id=box))
 
     def leave_by(self, element: str) -> None:
         """Press what leads to another page, and judge that one."""
