@@ -17,7 +17,7 @@ for (const each of document.querySelectorAll("a[href], button, input, select, te
   if (size < 16) faults.push(`${name(each)} has letters of ${size} px: a phone would zoom in`);
   if (each.localName !== "input" || each.type === "file") continue;
   if (!each.enterKeyHint) faults.push(`${name(each)} does not say what Enter does`);
-  if (!each.autocomplete) faults.push(`${name(each)} has no autocomplete`);
+  if (!each.getAttribute("autocomplete")) faults.push(`${name(each)} has no autocomplete`);
 }
 for (const each of closed) each.open = false;
 return faults;"""
