@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 JOBS ?= auto
 
-.PHONY: run install test test-long lint lock bench clean
+.PHONY: run install test test-long browsers lint lock bench clean
 
 run: .venv/run
 	@$(BIN)/countersign demo --keep --port $(PORT)
@@ -32,6 +32,10 @@ test: .venv/dev
 # Fault, load and mutation runs in their full length.
 test-long: .venv/dev
 	@COUNTERSIGN_TEST_LONG=1 $(BIN)/python -m pytest -n $(JOBS)
+
+# Signing and checking in Debian's Firefox, besides the Chromium of the ordinary run.
+browsers: .venv/dev
+	@$(BIN)/python -m pytest -n $(JOBS) -m firefox tests/browser/test_firefox.py
 
 lint: .venv/dev
 	@$(BIN)/ruff check .

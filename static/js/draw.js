@@ -24,11 +24,9 @@
     };
 
     function paint() {
-      const scale = window.devicePixelRatio || 1;
-      canvas.width = canvas.clientWidth * scale;
-      canvas.height = canvas.clientHeight * scale;
+      canvas.width = WIDTH;  // also wipes it
+      canvas.height = HEIGHT;
       const pen = canvas.getContext("2d");
-      pen.scale(canvas.width / WIDTH, canvas.height / HEIGHT);
       pen.strokeStyle = getComputedStyle(canvas).color;
       pen.lineWidth = 3;
       pen.lineCap = pen.lineJoin = "round";
@@ -47,8 +45,8 @@
         for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
         return element;
       };
-      const drawing = make("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}` });
-      drawing.append(make("path", { d: path() }));
+      const drawing = make("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH / 2, height: HEIGHT / 2 });
+      drawing.append(make("path", { d: path(), fill: "none", stroke: "currentColor", "stroke-width": 5 }));
       preview.append(drawing);
     }
 
@@ -72,9 +70,9 @@
     pad.querySelector("[data-undo]").addEventListener("click", () => { strokes.pop(); show(); });
     pad.querySelector("[data-clear]").addEventListener("click", () => { strokes.length = 0; show(); });
     typed?.addEventListener("input", show);
-    pad.closest("details")?.addEventListener("toggle", paint);
-    window.addEventListener("resize", paint);
 
+    // Where a browser is too old for our style sheet, a finger must draw all the same, not scroll.
+    Object.assign(canvas.style, { maxWidth: "100%", touchAction: "none" });
     pad.hidden = false;
     show();
   }

@@ -1,7 +1,8 @@
 """A real browser on a real portal: Debian's Chromium, driven as a person would, found by label and role.
 
 Each page of a walk is checked as it appears: no axe violation, no console message, no request
-beyond the portal, nothing that scrolls sideways.
+beyond the portal, nothing that scrolls sideways; on a phone, nothing on a signing page that is too
+small for a finger.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Error as PlaywrightError
 
 from portal import i18n
+from tests.browser.measures import FINGER
 from tests.conftest import skip_or_fail
 from tests.processes import Tree, running, until
 
@@ -26,7 +29,8 @@ MARK = """() => {
   window.marked = true; window.swapped = false;
   document.body.addEventListener("htmx:afterSettle", () => { window.swapped = true; });
 }"""
-WIDTHS = {"wide": (1280, 900), "narrow": (360, 780)}
+WIDTHS = {"wide": (1280, 900), "narrow": (360, 780), "smallest": (320, 568)}
+STROKES = [[(-90, 20), (-40, -40), (-10, 30)], [(10, -30), (40, 20), (90, -10)]]  # from the middle
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +55,18 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
 
 
 class Walker:
-    """One person's browser. `page` is Playwright's; `check()` judges what is shown right now."""
+    """One person's browser. `page` is Playwright's; `check()` judges what is shown right now.
 
-    def __init__(self, context: Any, base: str, scripted: bool, language: str) -> None:
+    With `touch` everything is pressed by a finger.
+    """
+
+    def __init__(self, context: Any, base: str, scripted: bool, language: str, touch: bool = False) -> None:
         self.context = context
         self.base = base
         self.scripted = scripted
         self.language = language
+        self.touch = touch
+        self.designed = True  # whether the style sheet is understood
         self.troubles: list[str] = []
         self.beyond: tuple[str, ...] = ()  # other sites that this walk is meant to visit
         self.steps = 0
@@ -76,7 +85,8 @@ class Walker:
             self.troubles.append(f"request beyond the portal: {request.url}")
 
     def open(self, path: str) -> Any:
-        self.page.goto(path if path.startswith("http") else self.base + path)
+        answer = self.page.goto(path if path.startswith("http") else self.base + path)
+        assert answer.status in (200, 410), f"{answer.status} at {path}"
         self.check()
         return self.page
 
@@ -94,21 +104,31 @@ class Walker:
         words = self.say(message, **values)
         name = re.compile(f"{re.escape(words)}.*{re.escape(also)}", re.DOTALL) if also else words
         found = self.page.get_by_role(role, name=name, exact=not also).first
-        self.act(found.click)
+        self.act(lambda: self.hit(found))
         self.check()
         return self.page
 
+    def press_at(self, css: str) -> None:
+        """Press what has no words of its own to be found by."""
+        self.act(lambda: self.hit(self.page.locator(css).first))
+        self.check()
+
+    def hit(self, found: Any) -> None:
+        """With a finger, or with a mouse."""
+        if self.touch:
+            found.tap()
+        else:
+            found.click()
+
     def unfold(self, message: str, **values: Any) -> None:
         self.steps += 1
-        self.page.locator("summary", has_text=self.say(message, **values)).first.click()
+        self.hit(self.page.locator("summary", has_text=self.say(message, **values)).first)
 
     def act(self, do: Callable[[], Any]) -> None:
         """Do something that leads to another page or swaps a part of this one; wait until it has."""
-        if self.scripted:
-            self.page.evaluate(MARK)
+        self.page.evaluate(MARK)
         do()
-        if self.scripted:
-            until(self.has_changed)
+        until(self.has_changed)
         self.page.wait_for_load_state("load")
 
     def has_changed(self) -> bool:
@@ -127,19 +147,73 @@ class Walker:
         return self.page.get_by_label(words).locator("visible=true").first
 
     def tick(self, message: str, **values: Any) -> None:
+        self.set(self.page.get_by_label(self.say(message, **values)).first)
+
+    def tick_all(self) -> None:
+        """Tick every box of the page's forms."""
+        for box in self.page.locator("form input[type=checkbox]").all():
+            self.steps += 1
+            self.set(box)
+
+    def set(self, box: Any) -> None:
+        if not box.is_checked():
+            self.hit(box)
+        until(box.is_checked)
+
+    def attach(self, message: str, file: Path) -> None:
         self.steps += 1
-        self.page.get_by_label(self.say(message, **values)).first.check()
+        self.field(message).set_input_files(file)
+
+    def draw(self) -> None:
+        """A signature of two strokes, by finger or by mouse."""
+        canvas = self.page.locator("canvas")
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for stroke in STROKES:
+            self.stroke([(middle[0] + x, middle[1] + y) for x, y in stroke])
+
+    def stroke(self, points: list[tuple[float, float]]) -> None:
+        if not self.touch:
+            self.page.mouse.move(*points[0])
+            self.page.mouse.down()
+            for point in points[1:]:
+                self.page.mouse.move(*point)
+            self.page.mouse.up()
+            return
+        session = self.context.new_cdp_session(self.page)
+        kinds = ["touchStart"] + ["touchMove"] * (len(points) - 1)
+        for kind, (x, y) in zip(kinds, points, strict=True):
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        session.detach()
 
     def sees(self, message: str, **values: Any) -> None:
         words = self.say(message, **values)
-        assert words in self.page.locator("body").inner_text(), f"{self.page.url} does not say “{words}”"
+        assert words in self.text(), f"{self.address} does not say “{words}”"
+
+    def value(self, message: str) -> str:
+        return str(self.field(message).input_value())
+
+    def text(self, css: str = "body") -> str:
+        return str(self.page.locator(css).first.inner_text())
+
+    def attribute(self, css: str, name: str) -> str:
+        return str(self.page.locator(css).first.get_attribute(name) or "")
+
+    @property
+    def address(self) -> str:
+        return str(self.page.url)
 
     def check(self) -> None:
-        """No violation, no console message, no outside request, no sideways scrolling."""
+        """No violation, no console message, no outside request, no sideways scrolling, room for fingers."""
         wide = self.page.evaluate(
             "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert wide <= 1, f"{self.page.url} scrolls sideways by {wide} px"
+        if self.touch and self.designed and "signing" in self.attribute("body", "class").split():
+            faults = self.page.evaluate(f"() => {{{FINGER}}}")
+            assert not faults, f"{self.page.url}: {faults}"
         if self.scripted:
             self.check_axe()
         assert not self.troubles, f"{self.page.url}: {self.troubles}"
@@ -179,10 +253,10 @@ def walkers(chromium: Any, sample: Tree) -> Iterator[Callable[..., Walker]]:
             java_script_enabled=scripted,
             locale={"en": "en-GB", "fr": "fr-FR"}[language],
             color_scheme="dark" if dark else "light",
-            has_touch=width == "narrow",
+            has_touch=size[0] < 500,
             bypass_csp=bypasses_csp,
         )
-        walker = Walker(context, sample.address, scripted, language)
+        walker = Walker(context, sample.address, scripted, language, touch=size[0] < 500)
         made.append(walker)
         return walker
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.browser.conftest import Walker
+from tests.browser.firefox import FirefoxWalker
 from tests.processes import until
 
 
@@ -17,10 +19,10 @@ def sign_in(walker: Walker, name: str) -> None:
     speak(walker)
 
 
-def speak(walker: Walker) -> None:
+def speak(walker: Walker | FirefoxWalker) -> None:
     """Choose the language of the walk in the page's footer, where it is another."""
-    if walker.page.locator("html").get_attribute("lang") != walker.language:
-        walker.act(walker.page.locator(f"button[name=language][value={walker.language}]").click)
+    if walker.attribute("html", "lang") != walker.language:
+        walker.press_at(f"button[name=language][value={walker.language}]")
     walker.check()
 
 
@@ -107,7 +109,7 @@ def link_to(walker: Walker, email: str, reference: str, kind: str = "sign") -> s
     return newest_message(walker, email, rf"http://\S+/{kind}/[\w-]+", about=reference)
 
 
-def begin(walker: Walker, link: str, *, code: bool) -> None:
+def begin(walker: Walker | FirefoxWalker, link: str, *, code: bool) -> None:
     """The first screen: who asks and what; consent; on."""
     walker.open(link)
     speak(walker)
@@ -115,23 +117,31 @@ def begin(walker: Walker, link: str, *, code: bool) -> None:
     walker.press("Continue and send the code" if code else "Continue")
 
 
-def type_text_code(walker: Walker, watcher: Walker, phone: str) -> None:
+def type_text_code(walker: Walker | FirefoxWalker, watcher: Walker, phone: str) -> None:
     code = newest_message(watcher, phone, r"\b\d{6}\b")
     walker.fill("Six-digit code", code)
     walker.press("Continue")
 
 
-def read_and_sign(walker: Walker, reference: str) -> None:
+def read_and_sign(walker: Walker | FirefoxWalker, reference: str, *, drawn: bool = False) -> None:
     """The reading screen, then the review, then the one deliberate press."""
-    page = walker.page
-    if not page.get_by_label(re.compile("^" + re.escape(walker.say("Your title")))).first.input_value():
+    if drawn:
+        walker.unfold("Draw it instead")
+        walker.draw()
+    if not walker.value("Your title"):
         walker.fill("Your title", "CFO")
-    for box in page.locator("form input[type=checkbox]").all():
-        box.check()
-        walker.steps += 1
+    walker.tick_all()
     walker.press("Check before you sign")
+    assert bool(walker.attribute(".signature path", "d") if drawn else walker.text(".signature"))
     walker.press("Sign %(reference)s", reference=reference)
-    walker.sees("You have signed, %(name)s", name=page.locator("h1").inner_text().rsplit(", ", 1)[-1])
+    walker.sees("You have signed, %(name)s", name=walker.text("h1").rsplit(", ", 1)[-1])
+
+
+def check_file(walker: Walker | FirefoxWalker, file: Path) -> None:
+    """Ask the public page whether this PDF is genuine."""
+    walker.open("/verify")
+    walker.attach("PDF file", file)
+    walker.press("Check")
 
 
 def app_code(key: str) -> str:
@@ -172,6 +182,16 @@ def step_up(walker: Walker, email: str) -> None:
         return "/step-up" not in walker.page.url
 
     until(is_through, patience_s=70)
+
+
+def keep_signed(walker: Walker, reference: str, folder: Path) -> Path:
+    """The sealed PDF, once there is one."""
+    page = wait_for_seal(walker, reference)
+    link = page.get_by_role("link", name=re.compile(re.escape(walker.say("Signed contract")))).first
+    answer = walker.context.request.get(walker.base + str(link.get_attribute("href")))
+    file = folder / "signed.pdf"
+    file.write_bytes(answer.body())
+    return file
 
 
 def wait_for_seal(walker: Walker, reference: str) -> Any:

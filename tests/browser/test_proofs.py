@@ -59,10 +59,7 @@ def test_high_value_is_signed_after_mail_text_message_and_an_app_set_up_on_the_w
     david.press("Continue")
     people.read_and_sign(david, reference)
 
-    page = people.wait_for_seal(nora, reference)
-    link = page.get_by_role("link", name=re.compile(re.escape(nora.say("Signed contract")))).first
-    file = tmp_path / "signed.pdf"
-    file.write_bytes(nora.context.request.get(nora.base + str(link.get_attribute("href"))).body())
+    file = people.keep_signed(nora, reference, tmp_path)
     text = subprocess.run([require_tool("pdftotext"), file, "-"], capture_output=True, text=True).stdout
     assert "TOTP enrolled in this signing, after mail and SMS" in " ".join(text.split())
 
