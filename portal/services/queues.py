@@ -44,6 +44,14 @@ WORK = {
     "forget_leftovers": lazy("Remove what interrupted work left behind"),
     "sweep_sign_in": lazy("Remove sign-ins that have ended"),
     "tell_trouble": lazy("Tell administrators what is wrong"),
+    "check_mail_domains": lazy("Look up what the DNS says of our mail"),
+    "confirm_mail_topic": lazy("Confirm the reports of a mail service"),
+    "forget_mail_calls": lazy("Remove old reports of mail services"),
+    "follow_text_message": lazy("Ask what became of a text message"),
+    "make_mail_logo": lazy("Make the logo for mails"),
+    "make_missing_mail_logos": lazy("Make missing logos for mails"),
+    "note_enquiry": lazy("Answer whether a message is ours"),
+    "read_returned_mail": lazy("Read the mailbox of returned mail"),
 }
 DELIVERED = {"mail": lazy("Mail to %(to)s"), "sms": lazy("Text message to %(to)s")}
 

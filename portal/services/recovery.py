@@ -14,7 +14,7 @@ from portal.i18n import format_date
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.people import Person
-from portal.services import audit, installation, key_sets, notices
+from portal.services import audit, gateways, installation, key_sets, notices
 from portal.services.audit import INSTALLATION, Actor
 
 FACT = "recovery_key"
@@ -61,7 +61,7 @@ def in_words(known: State) -> str:
 
 def wanted(now: datetime) -> State | None:
     """The state where it is not good and matters: real people are written to. Else None."""
-    if installation.current().settings.uses_mailbox:
+    if gateways.all_stay_here():
         return None
     known = state(now)
     return None if known.is_good else known

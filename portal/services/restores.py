@@ -23,7 +23,17 @@ from portal.models.base import transaction
 from portal.models.contracts import Document
 from portal.models.jobs import Job
 from portal.models.people import Session
-from portal.services import archives, audit, audit_chains, documents, handlers, installation, jobs, key_sets
+from portal.services import (
+    archives,
+    audit,
+    audit_chains,
+    documents,
+    gateways,
+    handlers,
+    installation,
+    jobs,
+    key_sets,
+)
 from portal.services.archives import BadBackup, Progress, Say
 from portal.services.audit import INSTALLATION, SYSTEM
 from portal.services.key_sets import KeySet
@@ -295,7 +305,7 @@ def left_to_do(settings: Settings) -> list[str]:
         left.append(settings.unready_marker.read_text().strip())
     if not settings.base_url:
         left.append("Set COUNTERSIGN_BASE_URL to the address in the links people were mailed.")
-    if settings.uses_mailbox:
+    if gateways.all_stay_here():
         left.append("Set COUNTERSIGN_MAIL_URL and COUNTERSIGN_SMS_URL, or nobody gets a message.")
     if settings.encryption_keys and not authority.exists(settings.authority_dir):
         left.append(

@@ -16,12 +16,26 @@ from portal.models.base import transaction
 from portal.models.envelopes import Envelope
 from portal.models.parties import LegalEntity, Signatory
 from portal.models.people import Person
-from portal.services import audit, entities, gateways, installation, permissions, policies
+from portal.services import (
+    addresses,
+    audit,
+    backups,
+    entities,
+    gateways,
+    installation,
+    mail_setup,
+    permissions,
+    policies,
+    recovery,
+    return_reasons,
+    sms_setup,
+)
 from portal.services.audit import Actor
 
 DONE, TODO, ADVISED = "done", "todo", "advised"
 BACKUP_FRESH = timedelta(days=7)
 RULES_CONFIRMED = "rules_confirmed"
+ARRIVED = ("sent", "delivered")
 
 
 @dataclass(frozen=True)
@@ -166,20 +180,90 @@ def confirm_rules(*, by: Actor, now: datetime) -> None:
         )  # fmt: skip
 
 
+def mail(now: datetime) -> Step:
+    title, path = _("Mail"), "/settings/mail"
+    found = mail_setup.state(now)
+    if not found.is_real:
+        about = _("Nobody outside can be written to yet. A mail server is tried before it is kept.")
+        return Step("mail", title, TODO, about, path, _("Set a mail server"))
+    sender = _("Mails come from %(sender)s.", sender=found.sender)
+    if found.test is None:
+        about = _("%(sender)s Send yourself a test mail.", sender=sender)
+        return Step("mail", title, TODO, about, path, _("Send a test mail"))
+    if found.test.status not in ARRIVED:
+        why = return_reasons.why(found.test) or _("it waits to go out")
+        return Step(
+            "mail", title, TODO, _("The test mail has not gone out: %(why)s", why=why), path, _("Look")
+        )
+    return Step("mail", title, DONE, sender, path, _("Look"))
+
+
+def text_messages(now: datetime) -> Step:
+    title, path = _("Text messages"), "/settings/text-messages"
+    found = sms_setup.state(now)
+    if not found.is_connected:
+        about = _(
+            "Codes by text message need a gateway. Without one, signers use an authenticator app or a code "
+            "you hand over."
+        )
+        return Step("text_messages", title, ADVISED, about, path, _("Connect a gateway"))
+    named = _("Through %(name)s, as %(sender)s.", name=found.name, sender=found.sender or found.name)
+    test = sms_setup.last_test()
+    if test is None:
+        about = _("%(gateway)s Send yourself a test message.", gateway=named)
+        return Step("text_messages", title, TODO, about, path, _("Send a test message"))
+    if test.status not in ARRIVED:
+        why = return_reasons.why(test) or _("it waits to go out")
+        about = _("The test message has not gone out: %(why)s", why=why)
+        return Step("text_messages", title, TODO, about, path, _("Look"))
+    return Step("text_messages", title, DONE, named, path, _("Look"))
+
+
+def recovery_key(now: datetime) -> Step:
+    title, path = _("The recovery key"), "/settings/recovery"
+    known = recovery.state(now)
+    if known.is_good:
+        return Step("recovery_key", title, DONE, recovery.in_words(known), path, _("Look"))
+    about = _(
+        "%(state)s Without it no backup can be opened when this server is lost.",
+        state=recovery.in_words(known),
+    )
+    return Step("recovery_key", title, TODO, about, path, _("Download the recovery key"))
+
+
+def address(now: datetime) -> Step:
+    title, path = _("The address people come to"), "/settings/address"
+    settings = installation.current().settings
+    if settings.base_url_is_local:
+        about = _(
+            "Only this machine can open the links in mails. Set the address people will type, then start "
+            "Countersign again:"
+        )
+        command = addresses.line_of("BASE_URL", addresses.EXAMPLE)
+        return Step("address", title, TODO, about, path, _("Look"), command)
+    wrong = [each for each in addresses.findings(settings) if each.tone == addresses.DANGER]
+    if wrong:
+        about = f"{wrong[0].sentence} {wrong[0].remedy}"
+        return Step("address", title, TODO, about, path, _("Look"), wrong[0].line)
+    confirmed = addresses.confirmation(settings)
+    if confirmed is None or not confirmed.holds:
+        about = _("Evidence names where each signer came from. See whether yours is recorded rightly.")
+        return Step("address", title, TODO, about, path, _("Check your own address"))
+    return Step("address", title, DONE, settings.base_url, path, _("Look"))
+
+
 def backup(now: datetime) -> Step:
-    title = _("A backup")
-    last = installation.fact("last_backup") or {}
-    command = "countersign backup /path/to/backups"
-    if not last.get("ok"):
-        why = last.get("reason", "")
-        about = (
-            _("The last one failed: %(why)s", why=why) if why
-            else _("None yet. Without one, a broken disk takes every contract with it.")
-        )  # fmt: skip
+    title, command = _("A backup"), "countersign backup /path/to/backups"
+    last = backups.last_outcome()
+    if last is None:
+        about = _("None yet. Without one, a broken disk takes every contract with it.")
         return Step("backup", title, ADVISED, about, command=command)
-    at = datetime.fromisoformat(last["at"])
-    about = _("The last one: %(at)s.", at=format_datetime(at))
-    return Step("backup", title, DONE if now - at < BACKUP_FRESH else ADVISED, about, command=command)
+    if not last["ok"]:
+        about = _("The last one failed: %(why)s", why=last["reason"])
+        return Step("backup", title, ADVISED, about, command=command)
+    about = _("The last one: %(at)s.", at=format_datetime(last["at"]))
+    state = DONE if now - last["at"] < BACKUP_FRESH else ADVISED
+    return Step("backup", title, state, about, command=command)
 
 
 def first_send(now: datetime) -> Step:
@@ -199,5 +283,5 @@ def first_send(now: datetime) -> Step:
 
 
 STEPS: tuple[Callable[[datetime], Step], ...] = (
-    company, signatory, people, rules, backup, first_send,
+    company, signatory, people, mail, text_messages, rules, recovery_key, address, backup, first_send,
 )  # fmt: skip

@@ -220,3 +220,10 @@ def newest_test(person: Person) -> Notice | None:
     this = (Notice.person_id == person.id) & (Notice.channel == gateways.SMS) & (Notice.kind == TEST)
     found: Notice | None = Notice.select().where(this).order_by(Notice.id.desc()).first()
     return found
+
+
+def last_test() -> Notice | None:
+    """The newest test message of anybody."""
+    is_test = (Notice.channel == gateways.SMS) & (Notice.kind == TEST)
+    found: Notice | None = Notice.select().where(is_test).order_by(Notice.id.desc()).first()
+    return found

@@ -123,8 +123,8 @@ def test_on_a_trial_nobody_is_asked(client, cast, now):
 def test_the_settings_page_leads_there(client, cast):
     enter(client, cast.ada)
 
-    text = client.get("/settings").text
-
+    assert PAGE in client.get("/settings").text
+    text = client.get("/settings/operations").text
     assert PAGE in text
     assert "Nobody has downloaded the recovery key yet." in text
 
