@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "COUNTERSIGN_"
@@ -141,8 +142,11 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
         faults.append(f"{PREFIX}BASE_URL has no host name: write it as https://contracts.example.com.")
     if base_url and (urlsplit(base_url).path or urlsplit(base_url).query):
         faults.append(f"{PREFIX}BASE_URL must end after the host name and port.")
+    tls = parse_qs(urlsplit(given["MAIL_URL"]).query).get("tls", ["required"])[0]
+    if tls not in ("required", "opportunistic", "none"):
+        faults.append(f"{PREFIX}MAIL_URL says tls={tls}; write required, opportunistic or none.")
     dns_servers = parse_servers(given["DNS_SERVERS"], faults)
-    if given["BOUNCE_ADDRESS"] and "@" not in given["BOUNCE_ADDRESS"]:
+    if given["BOUNCE_ADDRESS"] and not re.fullmatch(r"[^\s@*]*\*?[^\s@*]*@[^\s@*]+", given["BOUNCE_ADDRESS"]):
         faults.append(f"{PREFIX}BOUNCE_ADDRESS is not a mail address.")
     if faults:
         raise BadSettings("\n".join(faults))
