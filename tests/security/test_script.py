@@ -26,14 +26,15 @@ ALL = " ".join(SCRIPTS)
 WORDS = {
     "address", "authority", "change_note", "courts", "ended_reason", "failure", "file_name", "form",
     "governing_law", "intent", "last_error", "message", "name", "organisation", "reason", "registration",
-    "seal_problem", "source", "subject", "text", "title", "user_agent", "waiting_for",
+    "seal_problem", "sender_address", "sender_name", "source", "subject", "text", "title", "user_agent",
+    "waiting_for",
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
     "act", "applies_to", "authority_document_id", "body", "chain", "channel", "code_sha256",
     "contract_id", "copied_from_id", "counterparty_id", "country", "currency", "demonstration",
-    "document_id", "document_sha256", "email", "enrolled_envelope_id", "envelope_id", "factor", "hash",
-    "html", "id", "key", "kind", "language", "lease_owner", "limit_currency", "logo_type",
+    "document_id", "document_sha256", "email", "enrolled_envelope_id", "envelope_id", "factor", "gateway",
+    "hash", "html", "id", "key", "kind", "language", "lease_owner", "limit_currency", "logo_type",
     "password_hash", "person_id", "phone", "prevailing_language", "previous_hash", "problem", "proof",
     "provider", "purpose", "recipient_id", "reference", "reference_prefix", "remote_id", "role", "salt",
     "scope", "seal_status", "search_text", "secret", "sender_id", "series", "session_sha256", "sha256",
