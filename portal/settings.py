@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from portal.proxies import Trusted, parse_trusted
 
@@ -171,8 +171,11 @@ def read(environ: Mapping[str, str] | None = None, *, create_keys: bool = False)
     base_url = given["BASE_URL"].rstrip("/")
     if given["METRICS_TOKEN"] and len(given["METRICS_TOKEN"]) < 16:
         faults.append(f"{PREFIX}METRICS_TOKEN is shorter than 16 characters.")
+    tls = parse_qs(urlsplit(given["MAIL_URL"]).query).get("tls", ["required"])[0]
+    if tls not in ("required", "opportunistic", "none"):
+        faults.append(f"{PREFIX}MAIL_URL says tls={tls}; write required, opportunistic or none.")
     dns_servers = parse_servers(given["DNS_SERVERS"], faults)
-    if given["BOUNCE_ADDRESS"] and "@" not in given["BOUNCE_ADDRESS"]:
+    if given["BOUNCE_ADDRESS"] and not re.fullmatch(r"[^\s@*]*\*?[^\s@*]*@[^\s@*]+", given["BOUNCE_ADDRESS"]):
         faults.append(f"{PREFIX}BOUNCE_ADDRESS is not a mail address.")
     faults += bad_base_url(base_url) + bad_tls(given, base_url)
     trusted, bad_proxies = parse_trusted(given["TRUSTED_PROXIES"])

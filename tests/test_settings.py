@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 
 import pytest
@@ -110,3 +111,29 @@ def test_an_own_certificate_means_https_without_a_base_url(tmp_path):
 
     assert read(given).https
     assert not read({"COUNTERSIGN_DATA_DIR": str(tmp_path)}).https
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MAIL_URL", "smtp://mail.example?tls=require", "tls=require"),
+        ("BOUNCE_URL", "http://mail.example", "imaps:"),
+        ("BOUNCE_ADDRESS", "nobody", "not a mail address"),
+        ("BOUNCE_ADDRESS", "**@mail.example", "not a mail address"),
+        ("DNS_SERVERS", "192.0.2.53, ns.example", "ns.example"),
+    ],
+)
+def test_mail_settings_that_cannot_work_are_reported(name, value, said):
+    with pytest.raises(BadSettings, match=re.escape(said)):
+        read({f"COUNTERSIGN_{name}": value})
+
+
+def test_name_servers_are_read_with_and_without_ports():
+    given = read({"COUNTERSIGN_DNS_SERVERS": "192.0.2.53, 127.0.0.1:5353, 2001:db8::1, [2001:db8::1]:54"})
+
+    assert given.dns_servers == (
+        ("192.0.2.53", 53),
+        ("127.0.0.1", 5353),
+        ("2001:db8::1", 53),
+        ("2001:db8::1", 54),
+    )

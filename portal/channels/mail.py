@@ -44,7 +44,7 @@ class Smtp:
         if carrier:
             mail[carrier[0]] = carrier[1].format(id=message.id)
         _name, own = parseaddr(message.sender or self.sender)
-        returns = message.returns_to.replace("*", message.id) or own
+        returns = addresses.for_transport(message.returns_to.replace("*", message.id) or own)
         return self.server.deliver(mail, returns, addresses.for_transport(message.to))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import parseaddr
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -55,6 +56,7 @@ def view(form: Form) -> dict[str, Any]:
     return {
         "state": state,
         "server": mail.server_of(used.url) if used.is_real else None,
+        "sender": ", ".join(filter(None, parseaddr(used.sender))),
         "encryptions": ENCRYPTION,
         "is_sample": installation.current().settings.sample_marker.is_file(),
         "test": tested(state.test),

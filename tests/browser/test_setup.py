@@ -35,7 +35,7 @@ pytestmark = pytest.mark.browser
 HOST = "contracts.larkfield.example"
 PASSWORD = "violet kettle under 7 maps"
 ADA, CLAIRE = "ada@larkfield.example", "claire@castellan.example"
-MOBILE, X
+MOBILE, HERS = "+447700900123", "+447700900124"
 
 
 class Post:

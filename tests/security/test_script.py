@@ -26,13 +26,14 @@ ALL = " ".join(SCRIPTS)
 WORDS = {
     "address", "authority", "change_note", "courts", "ended_reason", "failure", "file_name", "form",
     "governing_law", "intent", "last_error", "message", "name", "organisation", "reason", "registration",
-    "seal_problem", "sender_name", "source", "subject", "text", "title", "user_agent", "waiting_for",
+    "seal_problem", "sender_address", "sender_name",
+    "source", "subject", "text", "title", "user_agent", "waiting_for",
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
-    "acr", "act", "applies_to", "client_id", "client_secret", "domains", "first_role", "hosted_domain", "issuer",
-    "role_claim", "scopes", "sender_address", "unknown", "authority_document_id", "body", "chain", "channel", "code_hmac",
-    "code_sha256", "contract_id",
+    "acr", "act", "applies_to", "client_id", "client_secret", "first_role", "hosted_domain", "issuer",
+    "role_claim", "scopes", "unknown", "authority_document_id", "body", "chain", "channel",
+    "code_hmac", "code_sha256", "contract_id",
     "copied_from_id", "counterparty_id", "country", "currency", "demonstration", "document_id",
     "document_sha256", "email", "enrolled_envelope_id", "envelope_id", "factor", "gateway", "hash", "html",
     "id", "key", "kind", "language", "lease_owner", "limit_currency", "logo_type", "password_hash",
@@ -45,7 +46,8 @@ CODES = {
 # JSON columns whose words are reached by `fill_documents`, and those that hold none.
 TREES = {"clauses", "terms", "recipients", "factor_reasons", "facts", "values", "levels", "draft", "name"}
 BARE = {
-    "attachments", "condition", "factors", "factors_met", "flags", "languages", "payload", "pending", "role_map", "value",
+    "attachments", "condition", "domains", "factors", "factors_met", "flags", "languages", "payload", "pending",
+    "role_map", "value",
 }  # fmt: skip
 # Encrypted, and read elsewhere in this file.
 SEALED = {("notice", "text")}

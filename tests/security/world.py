@@ -356,6 +356,8 @@ def companies(world: World, now: datetime) -> None:
     cast = world.cast
     Counterparty.update(name="Castellan Pharma SA").where(Counterparty.id == cast.customer.id).execute()
     entities.set_logo(cast.entity, LOGO, by=SYSTEM, now=now)
+    writer = {"sender_name": "Larkfield Contracts", "sender_address": "contracts@larkfield.example"}
+    LegalEntity.update(writer).where(LegalEntity.id == cast.entity.id).execute()
     spare = LegalEntity.create(name="Larkfield Labs Ltd", languages=["en"], created_at=now)
     Signatory.create(
         entity=spare, person=cast.ben, title="Director", authority="Quillgate resolution", created_at=now
