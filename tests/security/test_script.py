@@ -46,7 +46,8 @@ CODES = {
 # JSON columns whose words are reached by `fill_documents`, and those that hold none.
 TREES = {"clauses", "terms", "recipients", "factor_reasons", "facts", "values", "levels", "draft", "name"}
 BARE = {
-    "attachments", "condition", "domains", "factors", "factors_met", "flags", "languages", "payload", "pending",
+    "attachments", "condition", "domains", "factors", "factors_met", "flags", "languages", "payload",
+    "pending",
     "role_map", "value",
 }  # fmt: skip
 # Encrypted, and read elsewhere in this file.

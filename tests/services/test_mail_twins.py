@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from jinja2 import meta
@@ -30,7 +32,9 @@ def context(now):
         "url": lambda path: f"https://portal.example{path}", "role": "signer", "factors": ["sms", "totp"],
         "pages": 6, "act": "signed", "reminders": 5, "minutes": 30, "days": 7, "hours": 24, "left": 3,
         "roles": ["Contract owner"], "at": now, "until": now + timedelta(days=1), "when": now,
-        "title": "Support <Premium> & more", "reference": "LF-2026-0147",
+        "title": "Support <Premium> & more", "reference": "LF-2026-0147", "span": "month", "currency": "EUR",
+        "real_address": "https://portal.example/is-this-real", "sentences": ["A & B failed.", "C <waits>."],
+        "use": SimpleNamespace(messages=400, most_messages=500, amount=Decimal(28), most_amount=Decimal(35)),
     }  # fmt: skip
     return {name: invented(name, now) for name in asked_for()} | known
 
