@@ -21,8 +21,11 @@ from tests.browser.measures import FINGER
 from tests.conftest import skip_or_fail
 from tests.processes import Tree, running, until
 
+# A company's name that lies on this machine, for walks that need a public address.
+PUBLIC_HOST = "contracts.larkfield.example"
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
+    f"--host-resolver-rules=MAP {PUBLIC_HOST} 127.0.0.1",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 MARK = """() => {
