@@ -61,12 +61,14 @@ def test_rules_are_right_once_somebody_says_so(home, now):
 
 
 def test_a_backup_counts_for_a_week_and_a_failed_one_says_why(home, now):
-    installation.set_fact("last_backup", {"at": now.isoformat(), "ok": True}, now)
+    installation.set_fact(
+        "last_backup", {"at": now.isoformat(), "good_at": now.isoformat(), "ok": True, "reason": ""}, now
+    )
     assert states(now)["backup"] == "done"
     assert states(now + timedelta(days=8))["backup"] == "advised"
 
     installation.set_fact(
-        "last_backup", {"at": now.isoformat(), "ok": False, "reason": "the disk is full"}, now
+        "last_backup", {"at": now.isoformat(), "good_at": "", "ok": False, "reason": "the disk is full"}, now
     )
     assert "the disk is full" in about("backup", now)
 
