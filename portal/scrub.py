@@ -44,7 +44,10 @@ _literals: re.Pattern[str] | None = None
 def hide(values: Iterable[str]) -> None:
     """From now on these very values are taken out, however they come to stand in a text."""
     global _literals
-    _known.update(value for value in values if len(value) >= SHORTEST)
+    new = {value for value in values if len(value) >= SHORTEST} - _known
+    if not new:
+        return
+    _known.update(new)
     forms = {form for value in _known for form in (value, quote(value, safe=""))}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
     _literals = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from portal.proxies import Trusted, parse_trusted
 
@@ -364,17 +364,28 @@ def secret_values(settings: Settings) -> set[str]:
     urls = (
         settings.database_url,
         settings.mail_url,
+        settings.bounce_url,
         settings.storage_url,
         settings.tsa_url,
         settings.sms_url,
     )
     found = {settings.secret_key, settings.seal_p12_password, settings.metrics_token}
-    found |= {urlsplit(url).password or "" for url in urls}
-    found.add(urlsplit(settings.sms_url).username or "")  # a gateway's key stands where a name would
-    found |= {unquote(value) for value in found}
+    found = found.union(*map(url_secrets, urls))
     for key in settings.encryption_keys:
         found |= {base64.urlsafe_b64encode(key).decode(), base64.b64encode(key).decode(), key.hex()}
     return found - {""}
+
+
+def url_secrets(url: str) -> set[str]:
+    """What must never be read of an address, as written and as meant: its password, the key where a
+    gateway's address has a name, and what is called a secret behind its question mark."""
+    parts = urlsplit(url)
+    found = {parts.password or ""} | {
+        value for name, value in parse_qsl(parts.query) if "secret" in name.lower()
+    }
+    if parts.scheme.startswith(("webhook", "twilio", "vonage")):
+        found.add(parts.username or "")
+    return (found | {unquote(value) for value in found}) - {""}
 
 
 def masked(value: str) -> str:

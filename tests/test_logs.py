@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -20,7 +21,8 @@ from portal.clock import utc_now
 from portal.models.base import transaction
 from portal.models.jobs import Job
 from portal.models.notices import Notice
-from portal.services import handlers, installation, jobs, notices
+from portal.services import gateways, handlers, installation, jobs, notices
+from portal.services.audit import SYSTEM
 from portal.settings import ROOT, secret_values
 from portal.worker import loop
 from tests.cast import sign_in
@@ -95,7 +97,7 @@ class Gossip:
     """A mail server that repeats what it was told, passwords and all."""
 
     async def handle_RCPT(self, server, session, envelope, address, options):
-        return f"550 no: {MAIL_WORD} password={MAIL_WORD} token=kanarie-typed"
+        return f"550 no: login {MAIL_WORD} password={MAIL_WORD} AUTH PLAIN token=kanarie-typed"
 
 
 def test_a_mail_server_that_repeats_our_password_does_not_get_it_into_the_log(marked, lines, now):
@@ -109,10 +111,35 @@ def test_a_mail_server_that_repeats_our_password_does_not_get_it_into_the_log(ma
     finally:
         server.stop()
 
-    assert [line["event"] for line in lines()] == ["job.failed"]
+    # Such words are about us, not about the person: it is tried again.
+    assert [line["event"] for line in lines()] == ["job.put_back"]
     said = Job.get().last_error + Notice.get_by_id(notice.id).failure
     assert "550 no" in said
     assert not [secret for secret in CANARIES if secret in said]
+
+
+def test_a_password_typed_on_the_mail_page_is_hidden_as_one_from_the_environment(home, now):
+    """Whatever a server repeats is kept and shown without it."""
+    handlers.load()
+    typed = "kanarie typed on the page"
+
+    class Parrot:
+        async def handle_RCPT(self, server, session, envelope, address, options):
+            return f"450 4.7.1 you said {typed}"
+
+    server = Controller(Parrot(), hostname="127.0.0.1", port=free_port())
+    server.start()
+    try:
+        url = f"smtp://:{quote(typed)}@127.0.0.1:{server.port}?tls=none"
+        gateways.connect("mail", url, by=SYSTEM, now=now)
+        notice = queue(now)
+        jobs.run_due("w", lambda: now)
+    finally:
+        server.stop()
+
+    kept = Notice.get_by_id(notice.id).failure
+    assert "you said" in kept
+    assert typed not in kept + Job.get().last_error
 
 
 def test_a_webhook_that_breaks_leaves_no_secret(marked, lines, now, monkeypatch):

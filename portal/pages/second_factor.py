@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request, url_for
 
+from portal import i18n
 from portal.clock import utc_now
 from portal.errors import Invalid, NotFound, TooMany
 from portal.models.people import Session
@@ -44,6 +45,7 @@ def accept(token: str) -> Response:
             password=request.form.get("password", ""),
             repeated=request.form.get("repeated", ""),
             source=guards.client_address(),
+            language=i18n.current(),
             now=utc_now(),
         )
     except Invalid as error:

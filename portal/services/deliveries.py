@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from portal import failpoints
+from portal import failpoints, scrub
 from portal.channels import Attachment, Gateway, Message, Rejected, Unavailable, sms
 from portal.channels.sms.interface import LOOK, ONCE, REPEAT
 from portal.i18n import gettext as _
@@ -44,14 +44,14 @@ def deliver(payload: dict[str, Any], context: jobs.Context) -> None:
     notice = Notice.get_or_none(Notice.id == payload["notice"])
     if notice is None or notice.status != "queued":
         return
-    if gateways.in_force(notice.channel).is_real and context.clock() >= useful_until(notice):
-        raise jobs.GiveUp(notice.failure or _("no gateway took it in time"))
     channel = gateways.in_force(notice.channel)
+    if channel.is_real and context.clock() >= useful_until(notice):
+        raise jobs.GiveUp(notice.failure or _("no gateway took it in time"))
     gateway = gateways.of(notice.channel)
     try:
         remote_id = hand_over(notice, gateway)
     except Unavailable as error:
-        Notice.update(failure=str(error)[:500], is_unsure=error.may_be_taken).where(
+        Notice.update(failure=kept_reason(str(error)), is_unsure=error.may_be_taken).where(
             Notice.id == notice.id
         ).execute()
         raise jobs.Retry(str(error), wait(notice, context.clock(), error.after)) from error
@@ -148,7 +148,7 @@ def delivery_failed(payload: dict[str, Any], reason: str, now: datetime) -> None
     notice = Notice.get_or_none(Notice.id == payload["notice"])
     if notice is None or notice.status != "queued":
         return
-    Notice.update(status="failed", failure=reason[:500], settled_at=now).where(
+    Notice.update(status="failed", failure=kept_reason(reason), settled_at=now).where(
         Notice.id == notice.id
     ).execute()
     if not notice.is_unsure:
@@ -200,7 +200,7 @@ def report(notice_id: str, outcome: str, *, reason: str = "", now: datetime) -> 
         expected = ("queued", "sent", *unknown) if outcome == DELIVERED else ("queued", "sent", DELIVERED)
         if notice is None or notice.status not in expected:
             return False
-        Notice.update(status=outcome, failure=reason[:500], settled_at=now, text="", html="").where(
+        Notice.update(status=outcome, failure=kept_reason(reason), settled_at=now, text="", html="").where(
             Notice.id == notice.id
         ).execute()
         if outcome == RETURNED:
@@ -210,8 +210,14 @@ def report(notice_id: str, outcome: str, *, reason: str = "", now: datetime) -> 
 
 def note_delay(notice_id: str, reason: str) -> bool:
     """A server further on has not passed the message on yet and goes on trying: its reason, for the owner."""
-    waiting = (Notice.id == notice_id) & (Notice.status == "sent") & (Notice.failure != reason[:500])
-    return bool(Notice.update(failure=reason[:500]).where(waiting).execute())
+    said = kept_reason(reason)
+    waiting = (Notice.id == notice_id) & (Notice.status == "sent") & (Notice.failure != said)
+    return bool(Notice.update(failure=said).where(waiting).execute())
+
+
+def kept_reason(said: str) -> str:
+    """What a server said, as it may be kept and shown: it may repeat what it was sent, passwords and all."""
+    return scrub.text(said)[:500]
 
 
 def latest_mails(recipients: Iterable[Recipient]) -> dict[str, Notice]:

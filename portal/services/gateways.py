@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from portal import channels
+from portal import channels, scrub
 from portal.channels import sms
 from portal.errors import Conflict
 from portal.i18n import gettext as _
@@ -17,6 +17,7 @@ from portal.models.audit import InstallationFact
 from portal.models.base import transaction
 from portal.services import audit, installation
 from portal.services.audit import Actor
+from portal.settings import url_secrets
 
 MAIL, SMS = "mail", "sms"
 MAILBOX = "mailbox:"
@@ -47,7 +48,9 @@ def in_force(channel: str) -> InForce:
     kept = installation.fact(fact_name(channel))
     if kept is None or settings.sample_marker.is_file():
         return InForce(MAILBOX, settings.mail_from, DEFAULT)
-    return InForce(installation.current().box.open(kept["url"]), kept["sender"] or settings.mail_from, PAGE)
+    url = installation.current().box.open(kept["url"])
+    scrub.hide(url_secrets(url))  # as the environment's are from the start
+    return InForce(url, kept["sender"] or settings.mail_from, PAGE)
 
 
 def of(channel: str) -> channels.Gateway:

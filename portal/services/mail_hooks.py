@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from portal import scrub
 from portal.channels import mail_services
 from portal.channels.mail_services import SERVICES, TOPIC, Forged
 from portal.errors import Conflict, Invalid, NotFound, Unavailable
@@ -125,6 +126,7 @@ def receive(service: str, headers: Mapping[str, str], raw: bytes, now: datetime)
     if len(raw) > LONGEST_CALL:
         raise Forged("too long")
     key = installation.current().box.open(kept["key"])
+    scrub.hide([key])
     asked = mail_services.Asked({k.lower(): v for k, v in headers.items()}, raw, now, certificate)
     call = mail_services.read(service, key, asked)
     with transaction():

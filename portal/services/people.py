@@ -165,8 +165,12 @@ def find_invitation(token: str, now: datetime) -> Person:
     return found.person
 
 
-def accept(token: str, *, name: str, password: str, repeated: str, source: str, now: datetime) -> Person:
+def accept(
+    token: str, *, name: str, password: str, repeated: str, source: str, language: str = "", now: datetime
+) -> Person:
     """Accept an invitation with a name and a password; the second factor comes next.
+
+    `language` is the one they read the invitation's page in; from then on it is theirs.
 
     Where the account was in use before, its former factor, recovery codes and sessions are dead.
     Raises Invalid beside `name`, `password` or `repeated`, NotFound when the link is no longer good.
@@ -185,6 +189,7 @@ def accept(token: str, *, name: str, password: str, repeated: str, source: str, 
         person_tokens.revoke_all(person)
         person.name, person.password_hash, person.activated_at = name.strip(), made, now
         person.save(only=[Person.name, Person.password_hash, Person.activated_at])
+        choose_language(person, language)
         audit.append("person.accepted", ("person", person.id), chain=audit.INSTALLATION, by=by, now=now)
     return person
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from portal import scrub
 from portal.channels import postboxes
 from portal.errors import Conflict
 from portal.i18n import gettext as _
@@ -17,6 +18,7 @@ from portal.models.audit import InstallationFact
 from portal.models.base import transaction
 from portal.services import audit, gateways, installation
 from portal.services.audit import Actor
+from portal.settings import url_secrets
 
 BOX, STATE = "mail_returns", "mail_returns_state"
 
@@ -47,7 +49,9 @@ def in_force() -> InForce:
         return InForce(settings.bounce_url, settings.bounce_address, gateways.ENVIRONMENT)
     if kept is None:
         return InForce("", settings.bounce_address, gateways.DEFAULT)
-    return InForce(installation.current().box.open(kept["url"]), kept["address"], gateways.PAGE)
+    url = installation.current().box.open(kept["url"])
+    scrub.hide(url_secrets(url))
+    return InForce(url, kept["address"], gateways.PAGE)
 
 
 def address() -> str:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import peewee
 
+from portal import scrub
 from portal.channels import Unavailable, oidc, web
 from portal.errors import Conflict, Invalid, NotFound
 from portal.i18n import gettext as _
@@ -108,6 +109,7 @@ def opened(provider: SignOnProvider) -> str:
     whose, _colon, secret = installation.current().box.open(provider.client_secret).partition(":")
     if whose != provider.id:
         raise Conflict(_("The secret of this provider is damaged. Type it again."))
+    scrub.hide([secret])
     return secret
 
 

@@ -280,7 +280,7 @@ def sign(claire: Walker, post: Post, gateway: SmsWebhook, reference: str) -> Non
 
 WALKS = [
     pytest.param({"scripted": True, "width": "wide", "language": "en"}, id="script-wide-en"),
-    pytest.param({"scripted": False, "width": "narrow", "language": "en"}, id="plain-narrow-en"),
+    pytest.param({"scripted": False, "width": "narrow", "language": "fr"}, id="plain-narrow-fr"),
 ]
 
 
@@ -301,7 +301,10 @@ def test_from_an_empty_installation_to_the_first_real_send(chromium, post, certi
             ada.press("They are right for us")
             keep_the_key(ada)
             ada.walker.open("/settings/set-up")
-            ada.walker.sees("Only this machine can open the links in mails.")
+            ada.walker.sees(
+                "Only this machine can open the links in mails. Set the address people will type, then start "
+                "Countersign again:"
+            )
             tree.stop()
 
         cert, key = certificate

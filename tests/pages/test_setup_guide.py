@@ -25,6 +25,12 @@ def test_owners_are_not_bothered_and_not_let_in(client, cast):
 def test_finding_the_rules_right_moves_on(client, cast):
     sign_in(client, cast.ada, utc_now())
 
+    before = client.get("/settings/set-up").text
+    assert "They are right for us" in before
+    assert 'id="rules" data-done' not in before
+
     answer = client.post("/settings/set-up/rules", follow_redirects=True)
 
     assert "found them right" in answer.text
+    assert 'id="rules" data-done' in answer.text
+    assert "They are right for us" not in answer.text

@@ -112,8 +112,10 @@ def test_the_command_prints_a_link_for_new_people_and_for_lost_ones(cast: Cast, 
     assert permissions.roles_of(Person.get_by_id(cast.ana.id)) == {"owner", "auditor"}
     second_factors.enrol(cast.ana, second_factors.new_secret())
     accepted = people.accept(
-        again.rpartition("/")[2], name="Ana", password=PASSWORD, repeated=PASSWORD, source="s", now=now
-    )
+        again.rpartition("/")[2], name="Ana", password=PASSWORD, repeated=PASSWORD, source="s",
+        language="fr", now=now,
+    )  # fmt: skip
+    assert Person.get_by_id(accepted.id).language == "fr"
     assert Person.get_by_id(accepted.id).totp_secret is None
     for email, roles in (("no address", ["owner"]), ("x@y.example", ["king"])):
         with pytest.raises(Invalid):
