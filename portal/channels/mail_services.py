@@ -4,9 +4,9 @@ Each service has one function: (key, headers, raw body, now) to a `Call`, or For
 is believed before its proof holds; Mailgun alone carries its proof inside the body, so the outermost
 shape of that is read first. Headers come with lower-case names.
 
-Seen in the services' own documentation, November 2026: Amazon SNS "Verifying signatures", Mailgun
-"Securing webhooks", Twilio SendGrid "Event Webhook security features", Postmark "Webhooks overview",
-Standard Webhooks 1.0 (Resend, Svix).
+Written after what these pages are known to say, and not yet tried with a service: Amazon SNS "Verifying
+signatures", Mailgun "Securing webhooks", Twilio SendGrid "Event Webhook security features", Postmark
+"Webhooks overview", Standard Webhooks 1.0 (Resend, Svix).
 """
 
 from __future__ import annotations
