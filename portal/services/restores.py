@@ -7,6 +7,7 @@ the backup was made may have left it since, from the old machine: it is held unt
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ from portal.services import (
 from portal.services.archives import BadBackup, Progress, Say
 from portal.services.audit import INSTALLATION, SYSTEM
 from portal.services.key_sets import KeySet
-from portal.settings import Settings, parse_keys, write_once
+from portal.settings import Settings, parse_keys
 
 HALF = (
     "A restore into this folder was not finished. Empty the folder and the database, "
@@ -190,7 +191,7 @@ def fill(
     """Keys, tables, rows and documents; the installation is open afterwards."""
     settings = read_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_once(settings.unready_marker, HALF.encode())
+    mark_unready(settings)
     if keys is not None:
         report.left += key_sets.put(with_timestamps(keys, folder), settings)
     else:
@@ -210,6 +211,14 @@ def fill(
     schema.up()
     report.rows = sum(counts.values())
     report.documents = put_documents(folder, statement, opened, progress)
+
+
+def mark_unready(settings: Settings) -> None:
+    """Nothing may start here from now on, however this ends: the mark stands before it is flushed."""
+    with settings.unready_marker.open("w") as mark:
+        mark.write(HALF)
+        mark.flush()
+        os.fsync(mark.fileno())
 
 
 def with_timestamps(keys: KeySet, folder: Path) -> KeySet:

@@ -78,6 +78,7 @@ PICTURE = (
     b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"
 )
 ISSUER = "http://127.0.0.1:9"  # where nothing answers
+PUBLIC_ISSUER = "https://sign-on.invalid"  # where http is taken from nobody; no page asks it anything
 LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8"/></svg>'
 # Words that stand only in what strangers, people of other companies and other signers must not see.
 SECRETS = ("Zephyrine", "Castellan", "castellan.example", "Quillgate", "LF-20", "larkfield.example")
@@ -331,7 +332,8 @@ def identity_provider(world: World, now: datetime) -> None:
     """One whose button stands on the sign-in page; it has just gone down."""
     values = {
         "name": "Sign-on", "client_id": "countersign", "client_secret": "a secret", "scopes": "",
-        "issuer": ISSUER, "hosted_domain": "", "domains": [], "role_claim": "", "role_map": {},
+        "issuer": ISSUER if world.settings.base_url_is_local else PUBLIC_ISSUER,
+        "hosted_domain": "", "domains": [], "role_claim": "", "role_map": {},
         "unknown": "refuse", "first_role": "", "believes_factor": True, "acr": "",
     }  # fmt: skip
     made = sign_on_providers.connect("generic", values, by=SYSTEM, now=now)
