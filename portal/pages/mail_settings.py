@@ -12,7 +12,7 @@ from portal.clock import utc_now
 from portal.errors import PortalError
 from portal.i18n import lazy
 from portal.models.notices import Notice
-from portal.pages import guards, sending
+from portal.pages import guards, message_states
 from portal.pages.forms import Form
 from portal.pages.guards import person, requires
 from portal.pages.mail_fields import host_name, sender_address
@@ -155,7 +155,7 @@ def send_test() -> Response:
 def tested(notice: Notice | None) -> dict[str, Any] | None:
     if notice is None:
         return None
-    return sending.described(notice) | {
+    return message_states.described(notice) | {
         "is_waiting": notice.status == "queued",
         "asked_at": notice.created_at,
     }

@@ -11,6 +11,34 @@ from portal.i18n import gettext as _
 from portal.models.notices import Notice
 from portal.services import return_reasons
 
+KINDS = {
+    "sign_request": lazy("Request to sign"),
+    "reminder": lazy("Reminder"),
+    "acknowledgement": lazy("Receipt"),
+    "completed": lazy("Finished copy"),
+    "completed_owner": lazy("Word that it is signed"),
+    "declined": lazy("Word that it was declined"),
+    "declined_owner": lazy("Word that it was declined"),
+    "voided": lazy("Word that it is withdrawn"),
+    "expired": lazy("Word that time is over"),
+    "expired_owner": lazy("Word that time is over"),
+    "not_answered": lazy("Word that nobody answered"),
+    "signer_task": lazy("A signer's request"),
+    "mail_test": lazy("Test mail"),
+    "signing_code": lazy("Code by text message"),
+    "code_made": lazy("Word that a code is read out"),
+    "doubted": lazy("Word that a message is doubted"),
+}
+WORDS = {
+    "queued": (lazy("Waiting to go out"), "wait"),
+    "sent": (lazy("Handed over"), "good"),
+    "delivered": (lazy("Delivered"), "good"),
+    "returned": (lazy("Came back"), "bad"),
+    "failed": (lazy("Not delivered"), "bad"),
+}
+
+HELD_UP = (lazy("Held up on its way"), "wait")
+
 BAD = ("returned", "failed")
 ENDS = {
     "delivered": lazy("Delivered"),
@@ -44,6 +72,22 @@ def reason(notice: Notice) -> dict[str, str]:
     if notice.channel == "sms":
         return {"why": return_reasons.why(notice), "said": ""}
     return {"why": return_reasons.in_words(notice.failure), "said": notice.failure}
+
+
+def described(notice: Notice) -> dict[str, Any]:
+    """One message for a list: what it is, to whom, how it stands and why."""
+    word, tone = WORDS[notice.status]
+    if notice.status == "sent" and notice.failure:
+        word, tone = HELD_UP
+    return {
+        "kind": KINDS.get(notice.kind, notice.kind),
+        "address": notice.address,
+        "at": notice.sent_at or notice.created_at,
+        "word": word,
+        "tone": tone,
+        "times": times(notice),
+        **reason(notice),
+    }
 
 
 def reached(notice: Notice | None) -> Reached | None:

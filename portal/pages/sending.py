@@ -81,33 +81,6 @@ SEAL_WORDS = {
     "sealed": (lazy("Sealed; everybody has been sent a copy."), "good"),
     "failed": (lazy("The company seal could not be put on."), "bad"),
 }
-NOTICE_KINDS = {
-    "sign_request": lazy("Request to sign"),
-    "reminder": lazy("Reminder"),
-    "acknowledgement": lazy("Receipt"),
-    "completed": lazy("Finished copy"),
-    "completed_owner": lazy("Word that it is signed"),
-    "declined": lazy("Word that it was declined"),
-    "declined_owner": lazy("Word that it was declined"),
-    "voided": lazy("Word that it is withdrawn"),
-    "expired": lazy("Word that time is over"),
-    "expired_owner": lazy("Word that time is over"),
-    "not_answered": lazy("Word that nobody answered"),
-    "signer_task": lazy("A signer's request"),
-    "mail_test": lazy("Test mail"),
-    "signing_code": lazy("Code by text message"),
-    "code_made": lazy("Word that a code is read out"),
-    "doubted": lazy("Word that a message is doubted"),
-}
-NOTICE_WORDS = {
-    "queued": (lazy("Waiting to go out"), "wait"),
-    "sent": (lazy("Handed over"), "good"),
-    "delivered": (lazy("Delivered"), "good"),
-    "returned": (lazy("Came back"), "bad"),
-    "failed": (lazy("Not delivered"), "bad"),
-}
-
-HELD_UP = (lazy("Held up on its way"), "wait")
 
 
 # --- Before ---------------------------------------------------------------------------------
@@ -380,7 +353,7 @@ def meanwhile(
             standing(row, row.id in waiting, mails.get(row.id), codes.get(row.id), contract) for row in rows
         ],
         "names": ", ".join(r.name for r in rows if r.id in waiting),
-        "messages": [described(each) for each in messages],
+        "messages": [message_states.described(each) for each in messages],
         "may_act": contracts.is_author(contract, person()),
         "is_open": envelope.status in envelopes.OPEN,
         "problem": problem,
@@ -416,18 +389,3 @@ def problem_of(recipient: Recipient, reached: message_states.Reached | None) -> 
     if recipient.problem == "undelivered" and reached is not None and reached.is_bad:
         return reached.text
     return str(PROBLEMS.get(recipient.problem, ""))
-
-
-def described(notice: Notice) -> dict[str, Any]:
-    word, tone = NOTICE_WORDS[notice.status]
-    if notice.status == "sent" and notice.failure:
-        word, tone = HELD_UP
-    return {
-        "kind": NOTICE_KINDS.get(notice.kind, notice.kind),
-        "address": notice.address,
-        "at": notice.sent_at or notice.created_at,
-        "word": word,
-        "tone": tone,
-        "times": message_states.times(notice),
-        **message_states.reason(notice),
-    }
