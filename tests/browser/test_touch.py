@@ -61,7 +61,7 @@ def test_saying_no_by_finger(walkers):
     for what in ("other-way", "not-me", "new-phone"):
         ida.open(f"{page}/{what}")
     ida.open(page)
-    ida.press("The number ending %(ending)s is not mine", ending="67")
+    ida.press("The number ending %(ending)s is not mine", ending=PHONE[-2:])
     ida.sees("Type your one-time code")
     ida.press("Take back my consent", "link")
     ida.press("Take back my consent")
