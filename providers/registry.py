@@ -6,11 +6,13 @@ from importlib import import_module
 from types import ModuleType
 
 from providers.errors import NotConfigured
-from providers.interface import Capabilities, Ceremony, Provider
+from providers.interface import Capabilities, Ceremony, Connection, Provider, Setting, Step, mark
 
 MODULES = {
     "builtin": "providers.builtin",
 }
+NO_SUCH = mark("%(name)s is not a provider here.")
+NO_CONNECTION = mark("%(name)s has no connection.")
 
 _ceremony: Ceremony | None = None
 
@@ -25,22 +27,48 @@ def names() -> list[str]:
     return list(MODULES)
 
 
+def remote_names() -> list[str]:
+    """Those that need a connection."""
+    return [name for name in MODULES if name != "builtin"]
+
+
+def label(name: str) -> str:
+    """How the provider calls itself, the same in every language. Raises NotConfigured."""
+    found: str = _module(name).LABEL
+    return found
+
+
 def capabilities(name: str) -> Capabilities:
     """What a provider can do, without a connection. Raises NotConfigured for a name not here."""
     found: Capabilities = _module(name).CAPABILITIES
     return found
 
 
-def get(name: str) -> Provider:
-    """A provider ready to be used. Raises NotConfigured when something it needs is missing."""
-    if name == "builtin":
-        from providers.builtin import BuiltIn
+def settings(name: str) -> tuple[Setting, ...]:
+    """What a connection to it must hold."""
+    found: tuple[Setting, ...] = _module(name).SETTINGS
+    return found
 
-        return BuiltIn(_ceremony)
-    raise NotConfigured(f"{name} has no connection.")
+
+def steps(name: str) -> tuple[Step, ...]:
+    """How to connect it, in the vendor's own words."""
+    found: tuple[Step, ...] = _module(name).STEPS
+    return found
+
+
+def get(name: str, connection: Connection | None = None) -> Provider:
+    """A provider ready to be used. Raises NotConfigured when something it needs is missing."""
+    module = _module(name)
+    if name == "builtin":
+        built_in: Provider = module.BuiltIn(_ceremony)
+        return built_in
+    if connection is None:
+        raise NotConfigured(NO_CONNECTION, name=module.LABEL)
+    found: Provider = module.connect(connection)
+    return found
 
 
 def _module(name: str) -> ModuleType:
     if name not in MODULES:
-        raise NotConfigured(f"{name} is not a provider here.")
+        raise NotConfigured(NO_SUCH, name=name)
     return import_module(MODULES[name])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import peewee
 
 from portal.models.base import JsonField, KeyedModel, Model, UtcField
+from portal.models.connections import Connection
 from portal.models.contracts import Contract, Document, Revision
 from portal.models.people import Person
 
@@ -14,13 +15,23 @@ class Envelope(KeyedModel):
     revision = peewee.ForeignKeyField(Revision, null=True)
     document = peewee.ForeignKeyField(Document)  # exactly what everyone is shown
     provider = peewee.TextField(default="builtin")
-    remote_id = peewee.TextField(null=True)
+    connection = peewee.ForeignKeyField(Connection, null=True, backref="envelopes")  # null: built-in
+    remote_id = peewee.TextField(null=True, index=True)
+    handed_at = UtcField(null=True)  # the first attempt to send: the provider may know it from then on
+    problem = peewee.TextField(default="")  # why the provider has not done what was asked, for our side
+    raw_status = peewee.TextField(default="")  # the provider's own word
+    polled_at = UtcField(null=True)
+    next_poll_at = UtcField(null=True, index=True)
     # queued | sent | completed | declined | voided | expired
     status = peewee.TextField(default="queued", index=True)
     # none | pending | incomplete (sealed, but an outside time is still missing) | sealed | failed
     seal_status = peewee.TextField(default="none", index=True)
     seal_problem = peewee.TextField(default="")  # why sealing did not work, for our side
     executed = peewee.ForeignKeyField(Document, null=True)
+    # Signed by a provider: its own certificate or audit file, and our sealed record of evidence.
+    vendor_evidence = peewee.ForeignKeyField(Document, null=True)
+    companion = peewee.ForeignKeyField(Document, null=True)
+    replaces = peewee.ForeignKeyField("self", null=True)  # voided at one provider, sent again at another
     message = peewee.TextField(default="")
     sender = peewee.ForeignKeyField(Person)
     created_at = UtcField()
@@ -47,6 +58,11 @@ class Recipient(KeyedModel):
     person = peewee.ForeignKeyField(Person, null=True)
     factors = JsonField(default=list)  # required besides the link: "sms" and/or "totp"
     factor_reasons = JsonField(default=list)  # sentences for the sender
+    # Of those: checked by the provider itself, and by our gate in front of it.
+    native_factors = JsonField(default=list)
+    is_embedded = peewee.BooleanField(default=False)  # signs at the provider behind our gate, unmailed by it
+    remote_id = peewee.TextField(default="")
+    raw_status = peewee.TextField(default="")  # the provider's own word
     # created | waiting (not their turn) | sent | opened | signed | approved | declined | copied
     status = peewee.TextField(default="created")
     # undelivered | not_mine (the number) | not_for_me | consent_withdrawn: shown to the owner

@@ -11,6 +11,7 @@ from playhouse.migrations import Runner
 from portal.models import (
     audit,
     base,
+    connections,
     contracts,
     envelopes,
     jobs,
@@ -22,7 +23,7 @@ from portal.models import (
 )
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
-MODULES = (people, sign_on, parties, templates, contracts, envelopes, notices, jobs, audit)
+MODULES = (people, sign_on, parties, templates, contracts, connections, envelopes, notices, jobs, audit)
 
 
 def tables() -> list[type[peewee.Model]]:

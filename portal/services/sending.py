@@ -34,8 +34,8 @@ def send_job(payload: dict[str, Any], context: jobs.Context) -> None:
     except errors.ProviderError as error:
         if error.retry:
             after = timedelta(seconds=error.retry_after_s) if error.retry_after_s else None
-            raise jobs.Retry(error.sentence, after) from error
-        raise jobs.GiveUp(error.sentence) from error
+            raise jobs.Retry(_(error.sentence, **error.params), after) from error
+        raise jobs.GiveUp(_(error.sentence, **error.params)) from error
     failpoints.reach("send.after_ceremony")
     with transaction():
         context.hold()

@@ -9,9 +9,13 @@ from portal.models.envelopes import Envelope
 from portal.services import ceremonies, sending
 from providers import builtin, registry
 from providers.errors import NotConfigured, ProviderError, Refused, Unavailable, Unsupported
-from providers.interface import EnvelopeStatus, RecipientStatus
+from providers.interface import EnvelopeStatus, RecipientStatus, RemoteEnvelope
 from tests.services.signing import act, send, sent
 from tests.services.test_sealing import completed
+
+
+def remote(envelope):
+    return RemoteEnvelope(envelope.id, envelope.id)
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def test_fetching_tells_how_it_stands(cast, now, run_jobs, provider):
     envelope = sent(cast, now, run_jobs)
     act(envelope, "claire", now)
 
-    state = provider.fetch(envelope.id)
+    state = provider.fetch(remote(envelope))
 
     assert state.status is EnvelopeStatus.SENT
     assert {r.key: r.status for r in state.recipients} == {
@@ -52,29 +56,29 @@ def test_an_unknown_word_is_unknown_and_no_error(cast, now, run_jobs, provider):
     envelope = sent(cast, now, run_jobs)
     Envelope.update(status="invented-yesterday").where(Envelope.id == envelope.id).execute()
 
-    assert provider.fetch(envelope.id).status is EnvelopeStatus.UNKNOWN
+    assert provider.fetch(remote(envelope)).status is EnvelopeStatus.UNKNOWN
 
 
 def test_the_signing_address_is_fresh_and_only_for_whose_turn_it_is(cast, now, run_jobs, provider):
     envelope = sent(cast, now, run_jobs)
 
-    first = provider.signing_url(envelope.id, "claire", return_url="/")
-    second = provider.signing_url(envelope.id, "claire", return_url="/")
+    first = provider.signing_url(remote(envelope), "claire", return_url="/")
+    second = provider.signing_url(remote(envelope), "claire", return_url="/")
 
     assert "/sign/" in first
     assert first != second
     with pytest.raises(Refused):
-        provider.signing_url(envelope.id, "ana", return_url="/")
+        provider.signing_url(remote(envelope), "ana", return_url="/")
 
 
 def test_the_file_is_there_once_it_is_sealed(cast, now, run_jobs, provider):
     envelope = completed(cast, now, run_jobs)
     with pytest.raises(Unavailable):
-        provider.download(envelope.id)
+        provider.download(remote(envelope))
 
     run_jobs(now)
 
-    assert provider.download(envelope.id).pdf.startswith(b"%PDF-")
+    assert provider.download(remote(envelope)).pdf.startswith(b"%PDF-")
 
 
 def test_an_id_that_is_not_here_is_refused(home, provider):
@@ -85,7 +89,7 @@ def test_an_id_that_is_not_here_is_refused(home, provider):
         lambda one: provider.remind(one, "a"),
     ):
         with pytest.raises(Refused):
-            ask("0" * 20)
+            ask(RemoteEnvelope("0" * 20, "0" * 20))
 
 
 def test_without_a_ceremony_it_is_not_configured():
