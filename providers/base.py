@@ -117,6 +117,7 @@ class RemoteProvider(BaseProvider):
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.http = self.client()
+        self.http.is_rehearsal = connection.is_rehearsal
         self._tokens = connection.tokens
 
     def client(self) -> Client:

@@ -24,6 +24,7 @@ from providers.interface import mark
 CONNECT_S, READ_S = 5, 30
 LARGEST_BYTES = 110_000_000
 LONGEST_REST_S = 3600.0
+BINARY = ("application/pdf", "application/octet-stream", "application/zip", "*/*")
 BUSY_REST_S = 30.0  # after a 429 that does not say how long
 UNREACHABLE = mark("%(provider)s could not be reached.")
 UNANSWERED = mark("%(provider)s did not answer in time; what became of the request is not known yet.")
@@ -32,7 +33,9 @@ GARBLED = mark("%(provider)s sent an answer that cannot be read.")
 BUSY = mark("%(provider)s asks to be called less often.")
 REFUSED = mark("%(provider)s refused: %(reason)s")
 NO_REASON = mark("%(provider)s refused without a reason (%(status)s).")
-NOT_LET_IN = mark("%(provider)s no longer accepts the credentials of this connection. Connect it again.")
+NOT_LET_IN = mark(
+    "%(provider)s does not accept our credentials any more. An administrator connects the account again."
+)
 NOT_SAFE = mark("Only encrypted addresses (https) can be used, or http on this machine.")
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,7 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     provider: str = ""
+    is_rehearsal: bool = False  # a mock's bytes are no PDF; its content type is
 
     def json(self) -> Any:
         """What it holds. Raises Unavailable where that is no JSON: the effect is then not known."""
@@ -67,6 +71,8 @@ class Reply:
 
     def pdf(self) -> bytes:
         """The PDF it holds. Raises Unavailable for anything else, so that half a file is never kept."""
+        if self.is_rehearsal and self.headers.get("content-type", "").startswith(BINARY):
+            return self.body
         if not self.body.startswith(b"%PDF-") or b"%%EOF" not in self.body[-2048:]:
             raise Unavailable(GARBLED, provider=self.provider)
         return self.body
@@ -89,13 +95,12 @@ class Client:
         reasons: Reasons = no_reasons,
         throttled: tuple[str, ...] = (),
         reset_header: str = "",
-        read_s: float = READ_S,
     ) -> None:
         self.label = label
+        self.is_rehearsal = False
         self._reasons = reasons
         self._throttled = throttled
         self._reset_header = reset_header  # holds the Unix second at which calls are allowed again
-        self._read_s = read_s
         self._session: Any = None
 
     def request(self, method: str, url: str, *, accept: tuple[int, ...] = (), **what: Any) -> Reply:
@@ -108,7 +113,7 @@ class Client:
         status, headers, body = self._send(method, url, what)
         self._log(method, url, status, started)
         if 200 <= status < 300 or status == 304 or status in accept:
-            return Reply(status, headers, body, self.label)
+            return Reply(status, headers, body, self.label, self.is_rehearsal)
         raise self._trouble(status, headers, body)
 
     def _send(self, method: str, url: str, what: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
@@ -119,7 +124,7 @@ class Client:
             self._session.trust_env = False
         try:
             with self._session.request(
-                method, url, timeout=(CONNECT_S, self._read_s), allow_redirects=False, stream=True, **what
+                method, url, timeout=(CONNECT_S, READ_S), allow_redirects=False, stream=True, **what
             ) as answer:
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return answer.status_code, headers, self._whole(answer, headers)

@@ -501,13 +501,16 @@ class Provider(Protocol):
         """Give a recipient who has not acted another name and address."""
 
     def signing_url(self, envelope: RemoteEnvelope, recipient_key: str, *, return_url: str) -> str:
-        """Where this embedded recipient signs now; fetched at the click and never stored."""
+        """Where this embedded recipient signs now; fetched at the click and never stored.
+
+        Raises Preparing while the provider is not ready for them.
+        """
 
     def frame(self) -> Frame | None:
         """What a page needs to open a signing address; None where it is opened as it is."""
 
     def download(self, envelope: RemoteEnvelope) -> ExecutedFile:
-        """The finished file. Raises Unavailable while it is still being made."""
+        """The finished file. Raises Preparing while it is still being made."""
 
     def subscribe(self, url: str) -> Subscription:
         """Have webhook calls sent to `url`."""

@@ -12,7 +12,7 @@ MODULES = {
     "builtin": "providers.builtin",
 }
 NO_SUCH = mark("%(name)s is not a provider here.")
-NO_CONNECTION = mark("%(name)s has no connection.")
+NO_CONNECTION = mark("No account at %(name)s is connected.")
 
 _ceremony: Ceremony | None = None
 
