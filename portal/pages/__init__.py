@@ -25,6 +25,7 @@ MODULES = (
     "people",
     "policies",
     "sign_on_providers",
+    "comparison",
     "installation",
     "setup_guide",
     "operations",
