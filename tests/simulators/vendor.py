@@ -439,7 +439,7 @@ class Vendor:
         with make_server("127.0.0.1", port, self, _Server, _Quiet) as server:
             self.origin = f"http://127.0.0.1:{server.server_port}"
             thread = threading.Thread(
-                target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+                target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
             )
             thread.start()
             try:
