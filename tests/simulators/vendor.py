@@ -202,6 +202,10 @@ class Vendor:
 
     # --- For a subclass ------------------------------------------------------------------------
 
+    def connection_settings(self) -> dict[str, str]:
+        """What a connection must hold to be let in here without anybody pressing Allow."""
+        raise NotImplementedError
+
     def route(self, request: Request) -> Response:
         """The vendor's API. A path that is not there is 404 in the vendor's words."""
         raise NotImplementedError
