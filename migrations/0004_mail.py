@@ -17,9 +17,11 @@ def up(migrator, db):
     class MailCall(Model):
         key = TextField(primary_key=True)
         seen_at = UtcField(index=True)
+
         class Meta:
             database = db
             table_name = "mail_call"
+
     db.create_tables([MailCall])
 
 

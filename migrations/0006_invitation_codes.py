@@ -10,18 +10,20 @@ class UtcField(DateTimeField):
 def up(migrator, db):
     class Person(Model):
         id = TextField(primary_key=True)
+
         class Meta:
             database = db
-            table_name = 'person'
+            table_name = "person"
 
     class Recipient(Model):
         id = TextField(primary_key=True)
+
         class Meta:
             database = db
-            table_name = 'recipient'
+            table_name = "recipient"
 
     class InvitationCode(Model):
-        recipient = ForeignKeyField(Recipient, on_delete='CASCADE')
+        recipient = ForeignKeyField(Recipient, on_delete="CASCADE")
         way = TextField()
         code_hmac = TextField()
         created_by = ForeignKeyField(Person, null=True)
@@ -29,11 +31,13 @@ def up(migrator, db):
         expires_at = UtcField()
         used_at = UtcField(null=True)
         ended_at = UtcField(null=True)
+
         class Meta:
             database = db
-            table_name = 'invitation_code'
+            table_name = "invitation_code"
+
     db.create_tables([InvitationCode])
 
 
 def down(migrator, db):
-    migrator.migrate(migrator.drop_table('invitation_code'))
+    migrator.migrate(migrator.drop_table("invitation_code"))

@@ -114,3 +114,14 @@ def paragraphs(text: str) -> str:
             found.append(words)
         goes_on = row.endswith(" ")
     return "\n\n".join(found)
+
+
+def heights(pdf: bytes) -> dict[int, float]:
+    """Page number from 1 to its height in points, as it is looked at."""
+    import pypdfium2
+
+    document = pypdfium2.PdfDocument(pdf)
+    try:
+        return {number: float(document[number - 1].get_height()) for number in range(1, len(document) + 1)}
+    finally:
+        document.close()

@@ -20,6 +20,8 @@ class Envelope(KeyedModel):
     handed_at = UtcField(null=True)  # the first attempt to send: the provider may know it from then on
     problem = peewee.TextField(default="")  # why the provider has not done what was asked, for our side
     raw_status = peewee.TextField(default="")  # the provider's own word
+    # Asked for and not yet done at the provider: {"kind": "voided" | "expired", "reason", "by": [kind, id]}
+    withdrawal = JsonField(null=True)
     polled_at = UtcField(null=True)
     next_poll_at = UtcField(null=True, index=True)
     # queued | sent | completed | declined | voided | expired
@@ -61,6 +63,8 @@ class Recipient(KeyedModel):
     # Of those: checked by the provider itself, and by our gate in front of it.
     native_factors = JsonField(default=list)
     is_embedded = peewee.BooleanField(default=False)  # signs at the provider behind our gate, unmailed by it
+    # What our gate had checked when it last let them through: {"at", "factors", "address", "user_agent"}
+    gate = JsonField(null=True)
     remote_id = peewee.TextField(default="")
     raw_status = peewee.TextField(default="")  # the provider's own word
     # created | waiting (not their turn) | sent | opened | signed | approved | declined | copied

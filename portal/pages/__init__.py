@@ -26,6 +26,7 @@ MODULES = (
     "policies",
     "sign_on_providers",
     "comparison",
+    "webhooks",
     "installation",
     "setup_guide",
     "operations",

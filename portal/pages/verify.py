@@ -30,6 +30,13 @@ CHECKED_BY = {
     "handed_code": lazy("One-time code"),
     "sms": lazy("Text message"),
     "totp": lazy("Authenticator app"),
+    "provider_mail": lazy("Link mailed by the provider"),
+    "email_code": lazy("Code by mail"),
+    "access_code": lazy("Access code"),
+    "phone": lazy("Telephone call"),
+    "kba": lazy("Knowledge questions"),
+    "id_check": lazy("ID document"),
+    "certificate": lazy("Signer’s own certificate"),
 }
 
 
@@ -69,4 +76,9 @@ def context(form: Form) -> dict[str, Any]:
 
 
 def without_form() -> dict[str, Any]:
-    return {"checked_by": CHECKED_BY, "most": format_size(verification.LARGEST), "kinds": verification.KINDS}
+    return {
+        "checked_by": CHECKED_BY,
+        "most": format_size(verification.LARGEST),
+        "kinds": verification.KINDS,
+        "said_of": verification.said_of,
+    }

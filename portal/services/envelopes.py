@@ -18,6 +18,7 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.i18n import format_datetime
 from portal.i18n import gettext as _
 from portal.models.base import is_sqlite, transaction
+from portal.models.connections import Connection
 from portal.models.contracts import Contract, Revision
 from portal.models.envelopes import Act, Envelope, Recipient
 from portal.models.people import Person
@@ -104,27 +105,32 @@ def send(
     expires_at: datetime,
     by: Actor,
     now: datetime,
-    provider: str = "builtin",
+    connection: Connection | None = None,
+    replaces: Envelope | None = None,
 ) -> Envelope:
     """Send the frozen contract to its people: envelope, recipients, trail and job in one transaction.
 
-    Raises Conflict unless the contract is ready to sign, and Invalid with reasons by field
-    (`recipient-<key>` for a person) for whatever would stop it later.
+    Through the account `connection`, or built in where it is None. Raises Conflict unless the contract
+    is ready to sign, and Invalid with reasons by field (`recipient-<key>` for a person, `connection`)
+    for whatever would stop it later.
     """
+    provider = connection.provider if connection is not None else "builtin"
     if not now + SHORTEST <= expires_at <= now + LONGEST:
         raise Invalid({"expires_on": _("Choose a day from tomorrow to one year from now.")})
     document = sendable.shown_document(contract)
-    people = sendable.checked_people(contract, document, provider, now)
+    people = sendable.checked_people(contract, document, connection, now)
+    ways = sendable.ways(contract, people, provider)
     with transaction():
         contract_states.become(
             contract, "signing", by=by, now=now, sha256=document.sha256, facts={"document": document.id}
         )
         envelope: Envelope = Envelope.create(
             contract=contract, revision=document.revision, document=document, provider=provider,
-            message=message, sender=sender_of(contract, by), created_at=now, expires_at=expires_at,
+            connection=connection, replaces=replaces, message=message, sender=sender_of(contract, by),
+            created_at=now, expires_at=expires_at,
         )  # fmt: skip
         for person in people:
-            add_recipient(envelope, contract, person)
+            add_recipient(envelope, contract, person, ways[person["key"]])
         audit.append(
             "envelope.queued", ("envelope", envelope.id), chain=contract.id, by=by, now=now,
             facts=queued_facts(envelope, people), personal={"message": message},
@@ -143,15 +149,18 @@ def sender_of(contract: Contract, by: Actor) -> Person:
     return sender
 
 
-def add_recipient(envelope: Envelope, contract: Contract, person: dict[str, Any]) -> Recipient:
-    factors, reasons = policies.factors_for(contract, person)
+def add_recipient(
+    envelope: Envelope, contract: Contract, person: dict[str, Any], way: sendable.Way
+) -> Recipient:
+    _factors, reasons = policies.factors_for(contract, person)
     row: Recipient = Recipient.create(
         envelope=envelope, key=person["key"], side=person["side"], role=person["role"],
         routing_order=person.get("routing_order", 1), name=person["name"], email=person["email"],
         title=person.get("title", ""), organisation=person.get("organisation", ""),
         phone=person.get("phone", ""), language=person.get("language", "en"),
         is_consumer=bool(person.get("is_consumer")), person=person.get("person_id") or None,
-        factors=factors, factor_reasons=reasons,
+        factors=list(way.gated), native_factors=list(way.native), is_embedded=way.is_embedded,
+        factor_reasons=reasons,
         status="created" if person["role"] == "copy" else "waiting",
     )  # fmt: skip
     known = sms_numbers.carry_over(row, sms_numbers.earlier(row, contract.id))
@@ -167,6 +176,8 @@ def queued_facts(envelope: Envelope, people: list[dict[str, Any]]) -> dict[str, 
         "document_sha256": envelope.document.sha256,
         "revision_sha256": revision.sha256 if revision else None,
         "provider": envelope.provider,
+        "connection": envelope.connection.id if envelope.connection else None,
+        "replaces": envelope.replaces.id if envelope.replaces else None,
         "expires_at": envelope.expires_at.isoformat(),
         "recipients": [
             {"key": p["key"], "role": p["role"], "routing_order": p.get("routing_order", 1)} for p in people
@@ -216,10 +227,11 @@ def acted(envelope: Envelope, event: ProviderEvent, by: Actor, now: datetime) ->
     finish_recipient(recipient, status, now)
     shown = event.document_sha256 or envelope.document.sha256
     record_of(f"recipient.{status}", recipient, envelope, by, now, document_sha256=shown, **event.facts)
-    if not registry.capabilities(envelope.provider).asks_recipients:
+    if we_write(recipient, envelope):
         signing_mails.acknowledge(recipient, envelope, status, now)
     if next_group(recipients_of(envelope)):
         ask_next(envelope, now)
+        go_on(envelope, recipient, now)
     else:
         complete(envelope, by, now)
 
@@ -283,7 +295,8 @@ def complete(envelope: Envelope, by: Actor, now: datetime) -> None:
     contract = envelope.contract
     record("envelope.completed", envelope, by, now, document_sha256=envelope.document.sha256)
     contract_states.become(contract, "signed", by=by, now=now, sha256=envelope.document.sha256)
-    jobs.add("seal_envelope", {"envelope": envelope.id}, key=f"seal:{envelope.id}", now=now)
+    kind = "fetch_executed" if registry.capabilities(envelope.provider).seals else "seal_envelope"
+    jobs.add(kind, {"envelope": envelope.id}, key=f"seal:{envelope.id}", now=now)
     links.end_signing(envelope, now)
 
 
@@ -327,7 +340,7 @@ def on_turn(envelope: Envelope, event: ProviderEvent, now: datetime) -> Recipien
     recipient = one(envelope, event.recipient_key)
     if envelope.status != "sent":
         raise Conflict(how_it_stands(envelope))
-    if now >= envelope.expires_at:
+    if min(now, event.at) >= envelope.expires_at:
         raise Conflict(
             _("This signing request ran out of time on %(at)s.", at=format_datetime(envelope.expires_at))
         )
@@ -355,9 +368,9 @@ def finish_recipient(recipient: Recipient, status: str, now: datetime) -> None:
 def ask_next(envelope: Envelope, now: datetime) -> None:
     """Ask everybody whose turn it is and who has not been asked."""
     group = next_group(recipients_of(envelope))
-    writes = not registry.capabilities(envelope.provider).asks_recipients
     for recipient in group:
         if recipient.status == "waiting":
+            writes = we_write(recipient, envelope)
             recipient.status = "sent"
             Recipient.update(
                 status="sent", asked_at=now, next_reminder_at=now + REMIND_EVERY if writes else None
@@ -368,6 +381,26 @@ def ask_next(envelope: Envelope, now: datetime) -> None:
                 failpoints.reach("ask.after_mail_row")
     names = ", ".join(r.name for r in group)
     Contract.update(waiting_for=names).where(Contract.id == envelope.contract.id).execute()
+
+
+def go_on(envelope: Envelope, recipient: Recipient, now: datetime) -> None:
+    """Have the next step started by a provider that embeds one step at a time."""
+    can = registry.capabilities(envelope.provider)
+    if can.embedded_in_order or not recipient.is_embedded:
+        return
+    step = routing.group_of(next_group(recipients_of(envelope))[0])
+    if step != routing.group_of(recipient):
+        jobs.add(
+            "send_next_step",
+            {"envelope": envelope.id},
+            key=f"step:{envelope.id}:{step[0]}:{step[1]}",
+            now=now,
+        )
+
+
+def we_write(recipient: Recipient, envelope: Envelope) -> bool:
+    """Whether the portal writes to this person; else the provider does."""
+    return bool(recipient.is_embedded) or not registry.capabilities(envelope.provider).asks_recipients
 
 
 def back_to(state: str, envelope: Envelope, by: Actor, now: datetime, reason: str) -> None:
@@ -413,20 +446,50 @@ def record_of(
 
 
 def void(envelope: Envelope, *, reason: str, by: Actor, now: datetime) -> None:
-    """Withdraw a request nobody has completed; everyone asked is told. The page asks for step-up."""
+    """Withdraw a request nobody has completed; everyone asked is told. The page asks for step-up.
+
+    What an outside provider may have is withdrawn there first: see `withdraw`.
+    """
     if not reason.strip():
         raise Invalid({"reason": _("Say why: the people asked to sign will read it.")})
-    event = ProviderEvent(EventKind.VOIDED, now, reason=reason.strip())
-    apply_event(envelope.id, event, by=by, now=now)
+    with transaction():
+        locked = lock(envelope.id)
+        if locked.provider != "builtin" and locked.handed_at is not None:
+            withdraw(locked, "voided", reason.strip(), by, now)
+            return
+        event = ProviderEvent(EventKind.VOIDED, now, reason=reason.strip())
+        apply_event(envelope.id, event, by=by, now=now)
+
+
+def withdraw(envelope: Envelope, kind: str, reason: str, by: Actor, now: datetime) -> None:
+    """Ask the provider to end it, by a job; only its yes ends it here. `kind`: voided or expired.
+
+    Asking again changes nothing. Raises Conflict when it is over.
+    """
+    if envelope.status not in OPEN:
+        raise Conflict(how_it_stands(envelope))
+    if envelope.withdrawal is not None:
+        return
+    asked = {"kind": kind, "reason": reason, "by": [by.kind, by.id]}
+    Envelope.update(withdrawal=asked).where(Envelope.id == envelope.id).execute()
+    record("envelope.withdrawal_asked", envelope, by, now, reason=reason, kind=kind)
+    jobs.add(
+        "withdraw_envelope", {"envelope": envelope.id}, key=f"withdraw:{envelope.id}", now=now,
+        max_attempts=200,
+    )  # fmt: skip
 
 
 @jobs.recurring("expire", timedelta(minutes=5))
 def expire(payload: dict[str, Any], context: jobs.Context) -> None:
     """End every request whose time is over."""
     now = context.clock()
-    due = Envelope.select(Envelope.id).where(Envelope.status.in_(OPEN) & (Envelope.expires_at <= now))
+    due = Envelope.select().where(Envelope.status.in_(OPEN) & (Envelope.expires_at <= now))
     for envelope in list(due):
         try:
+            if envelope.provider != "builtin" and envelope.handed_at is not None:
+                with transaction():
+                    withdraw(lock(envelope.id), "expired", "", SYSTEM, now)
+                continue
             apply_event(envelope.id, ProviderEvent(EventKind.EXPIRED, now), by=SYSTEM, now=now)
         except Conflict:
             log.info("envelope %s ended by itself before it could expire", envelope.id)

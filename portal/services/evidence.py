@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,20 @@ MOST_EVENTS = 5000
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """The files an outside provider gave us, which our own record stands beside."""
+
+    provider: str
+    label: str
+    account: str
+    remote_id: str
+    sha256: str
+    size_bytes: int
+    evidence_sha256: str = ""
+    evidence_media: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """All rows one finished envelope is told from, read once."""
 
@@ -57,6 +71,7 @@ class Facts:
     consents: Mapping[str, Consent]
     events: list[AuditEvent]
     details: Mapping[int, AuditDetail]
+    elsewhere: Elsewhere | None = None
 
     @property
     def language(self) -> str:
@@ -67,7 +82,7 @@ class Facts:
         return str(self.contract.entity.zone)
 
 
-def gather(envelope: Envelope) -> Facts:
+def gather(envelope: Envelope, elsewhere: Elsewhere | None = None) -> Facts:
     """Read what is known of an envelope; the trail up to now."""
     contract: Contract = envelope.contract
     recipients = recipients_of(envelope)
@@ -89,6 +104,7 @@ def gather(envelope: Envelope) -> Facts:
         {consent.recipient.id: consent for consent in consents if consent.withdrawn_at is None},
         list(events.limit(MOST_EVENTS)),
         {detail.number: detail for detail in details},
+        elsewhere,
     )
 
 
@@ -128,6 +144,7 @@ def package(facts: Facts, shown_bytes: int, now: datetime) -> bytes:
         },
         "people": [person(facts, recipient) for recipient in facts.recipients],
         "trail": trail(facts),
+        **({"signed_elsewhere": asdict(facts.elsewhere)} if facts.elsewhere else {}),
     }
     return json.dumps(said, ensure_ascii=False, sort_keys=True, indent=1).encode()
 
@@ -148,6 +165,7 @@ def person(facts: Facts, recipient: Recipient) -> dict[str, Any]:
         "language": recipient.language,
         "is_consumer": recipient.is_consumer,
         "factors_required": recipient.factors,
+        "factors_required_of_the_provider": recipient.native_factors,
         "factors_required_because": recipient.factor_reasons,
         "asked_at": moment(recipient.asked_at),
         "opened_at": moment(recipient.opened_at),

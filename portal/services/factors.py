@@ -27,6 +27,7 @@ from portal.services import (
     code_messages,
     installation,
     limits,
+    native_factors,
     notices,
     outside_factors,
     second_factors,
@@ -360,6 +361,8 @@ def sentences(checked: list[dict[str, str]], email: str, zone: str) -> list[str]
 
 
 def sentence(checked: dict[str, str], email: str, at: str) -> str:
+    if native_factors.is_one(checked):
+        return native_factors.sentence(checked, email, at)
     if checked["factor"] == LINK:
         return _("Link mailed to %(email)s, opened %(at)s", email=email, at=at)
     if checked["factor"] == MAIL_CODE:

@@ -8,13 +8,16 @@ MODULES = (
     "portal.services.audit_chains",
     "portal.services.deliveries",
     "portal.services.demonstrations",
+    "portal.services.elsewhere",
     "portal.services.enquiries",
     "portal.services.envelopes",
     "portal.services.leftovers",
     "portal.services.mail_domains",
     "portal.services.mail_hooks",
     "portal.services.mail_logos",
+    "portal.services.polling",
     "portal.services.reminders",
+    "portal.services.remote_acts",
     "portal.services.returns",
     "portal.services.sealing",
     "portal.services.sign_in",
@@ -22,6 +25,7 @@ MODULES = (
     "portal.services.troubles",
     "portal.services.sms_receipts",
     "portal.services.uploads",
+    "portal.services.webhooks",
 )
 
 

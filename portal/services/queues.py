@@ -52,6 +52,17 @@ WORK = {
     "make_mail_logos": lazy("Make the logo for mails"),
     "make_missing_mail_logos": lazy("Make missing logos for mails"),
     "note_enquiry": lazy("Answer whether a message is ours"),
+    "fetch_executed": lazy("Fetch what was signed at a provider"),
+    "withdraw_envelope": lazy("Withdraw at a provider"),
+    "remind_elsewhere": lazy("Have a provider remind somebody"),
+    "correct_elsewhere": lazy("Have a provider correct an address"),
+    "send_next_step": lazy("Ask the next people at a provider"),
+    "poll_providers": lazy("See which signing requests to ask providers about"),
+    "look_at_envelope": lazy("Ask a provider how a signing request stands"),
+    "read_webhook": lazy("Read the call of a provider"),
+    "forget_webhook_calls": lazy("Remove old calls of providers"),
+    "begin_webhooks": lazy("Ask a provider to call us"),
+    "end_webhooks": lazy("End the calls of a provider"),
     "read_returned_mail": lazy("Read the mailbox of returned mail"),
 }
 DELIVERED = {"mail": lazy("Mail to %(to)s"), "sms": lazy("Text message to %(to)s")}

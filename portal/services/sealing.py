@@ -23,6 +23,7 @@ from portal.models.envelopes import Act, Envelope
 from portal.models.jobs import Job
 from portal.services import audit, documents, envelopes, evidence, installation, jobs, signing_mails
 from portal.services.audit import SYSTEM, Actor
+from providers import registry
 
 if TYPE_CHECKING:
     from portal.documents.executed import Stamp as PlacedStamp
@@ -282,7 +283,8 @@ def retry(envelope: Envelope, *, by: Actor, now: datetime) -> None:
         key = f"seal:{envelope.id}"
         job = Job.get_or_none(Job.key == key)
         if job is None:
-            jobs.add("seal_envelope", {"envelope": envelope.id}, key=key, now=now)
+            kind = "fetch_executed" if registry.capabilities(envelope.provider).seals else "seal_envelope"
+            jobs.add(kind, {"envelope": envelope.id}, key=key, now=now)
         else:
             jobs.retry(job.id, now)
         audit.append("seal.retried", ("envelope", envelope.id), chain=envelope.contract.id, by=by, now=now)

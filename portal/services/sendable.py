@@ -6,14 +6,17 @@ The PDF is made with the names of those who sign on it, so who signs cannot chan
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from portal.errors import Conflict, Invalid
+from portal.i18n import format_size
 from portal.i18n import gettext as _
+from portal.models.connections import Connection
 from portal.models.contracts import Contract, Document, Revision
 from portal.models.parties import Signatory
-from portal.services import contract_states, entities, gateways, policies, sms_numbers
+from portal.services import connections, contract_states, entities, gateways, policies, sms_numbers
 from portal.services.contract_states import Attempt
 from providers import registry
 
@@ -37,18 +40,69 @@ def shown_document(contract: Contract) -> Document:
     return found
 
 
+@dataclass(frozen=True)
+class Way:
+    """Who checks a person: the provider itself, or our gate in front of its embedded signing page."""
+
+    native: tuple[str, ...] = ()
+    gated: tuple[str, ...] = ()
+    is_embedded: bool = False
+
+
 def checked_people(
-    contract: Contract, document: Document, provider: str, now: datetime
+    contract: Contract, document: Document, connection: Connection | None, now: datetime
 ) -> list[dict[str, Any]]:
-    """The people of the contract's list. Raises Invalid, by `recipient-<key>`, for what would stop them."""
+    """The people of the contract's list. Raises Invalid, by `recipient-<key>`, for what would stop them,
+    and by `connection` for what stops the account."""
     people = list(contract.recipients)
+    provider = connection.provider if connection is not None else "builtin"
     reasons = gaps(people, document)
+    if connection is not None:
+        stops = connections.usable_for(contract, connection) + limits(document, provider)
+        if stops:
+            reasons["connection"] = " ".join(stops)
     for found in (blocks(contract, people, provider), signatory_gaps(contract, people, now)):
         for key, reason in found.items():
             reasons.setdefault(f"recipient-{key}", reason)
     if reasons:
         raise Invalid(reasons)
     return people
+
+
+def limits(document: Document, provider: str) -> list[str]:
+    """What the provider does not take of this file."""
+    most = registry.capabilities(provider).largest_file_bytes
+    if provider == "builtin" or document.size_bytes <= most:
+        return []
+    label, size = registry.label(provider), format_size(most)
+    return [_("%(provider)s takes files up to %(size)s.", provider=label, size=size)]
+
+
+def ways(contract: Contract, people: list[dict[str, Any]], provider: str) -> dict[str, Way]:
+    """By person: who checks them. Where one is embedded and the provider embeds all or nobody, all are."""
+    can = registry.capabilities(provider)
+    found = {p["key"]: way(policies.factors_for(contract, p)[0], p, provider) for p in people}
+    if any(each.is_embedded for each in found.values()) and not can.embeds_each:
+        acting = {p["key"] for p in people if p["role"] != "copy"}
+        return {k: replace(each, is_embedded=k in acting) for k, each in found.items()}
+    return found
+
+
+def way(factors: list[str], person: Mapping[str, Any], provider: str) -> Way:
+    """The provider checks what it can; for what it cannot, the person passes our gate first."""
+    if provider == "builtin" or person["role"] == "copy":
+        return Way(gated=tuple(factors))
+    offered = registry.capabilities(provider).factors
+    native, gated = [], []
+    for factor in factors:
+        by_text = factor in ("sms", "sms_or_totp") and "sms" in offered and person.get("phone")
+        if by_text:
+            native.append("sms")
+        elif factor in offered:
+            native.append(factor)
+        else:
+            gated.append(factor)
+    return Way(tuple(native), tuple(gated), bool(gated))
 
 
 def gaps(people: list[dict[str, Any]], document: Document | None) -> dict[str, str]:
@@ -70,16 +124,25 @@ def gaps(people: list[dict[str, Any]], document: Document | None) -> dict[str, s
 
 def blocks(contract: Contract, people: list[dict[str, Any]], provider: str) -> dict[str, str]:
     """By person: the factor policy asks for that this person, or this provider, cannot meet."""
-    offers = registry.capabilities(provider)
+    offers, label = registry.capabilities(provider), registry.label(provider)
+    gate = registry.capabilities("builtin").factors if offers.embedded else frozenset()
     found: dict[str, str] = {}
+    several = len({p.get("routing_order", 1) for p in people if p["role"] != "copy"}) > 1
     for person in people:
         factors, _reasons = policies.factors_for(contract, person)
-        for factor in factors:
-            reason = unmet(factor, person, offers.factors, provider)
+        chosen = way(factors, person, provider)
+        for factor in chosen.gated:
+            reason = unmet(factor, person, gate, label)
             if reason:
                 found.setdefault(person["key"], reason)
         if person["role"] == "approver" and not offers.approvers:
-            found.setdefault(person["key"], _("%(provider)s knows no approvers.", provider=provider))
+            found.setdefault(person["key"], _("%(provider)s knows no approvers.", provider=label))
+        if person["role"] == "copy" and not offers.copies:
+            found.setdefault(
+                person["key"], _("%(provider)s sends no copies to people who only read.", provider=label)
+            )
+        if several and not offers.signing_order:
+            found.setdefault(person["key"], _("%(provider)s knows no signing order.", provider=label))
     return found
 
 

@@ -22,6 +22,7 @@ from portal.models.contracts import RegisteredFile
 from portal.models.envelopes import Act, Envelope, Recipient
 from portal.services import audit, installation
 from portal.services.audit import INSTALLATION, SYSTEM, Actor
+from providers import registry
 
 if TYPE_CHECKING:
     from portal.documents.verify import Verdict
@@ -38,7 +39,14 @@ KINDS = {
     "provider": lazy("the copy a signing provider gave us"),
 }
 # From the weakest to the strongest.
-CHECKED_BY = {"told_code": 0, "mail_code": 1, "link": 2, "handed_code": 3, "sms": 4, "totp": 5}
+# What was checked, the weakest first; the later ones also by an outside provider.
+CHECKED_BY = {
+    word: rank
+    for rank, word in enumerate(
+        ("told_code", "mail_code", "email_code", "link", "provider_mail", "access_code", "handed_code", "sms",
+         "phone", "kba", "id_check", "totp", "certificate")
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,9 @@ class Answer:
     registered_at: datetime | None = None
     still_holds: datetime | None = None
     signatures: tuple[Signature, ...] = ()
+    provider: str = ""  # through which outside provider it was signed
+    provider_at: datetime | None = None  # when that was complete
+    file: str = ""  # which file of it: executed | vendor_evidence | companion | brought
 
     @property
     def valid(self) -> bool:
@@ -128,7 +139,30 @@ def genuine(content: bytes, digest: str, verdict: Verdict, row: RegisteredFile |
         timestamp_by=said.authority if said else "",
         registered_at=row.registered_at if row else None,
         signatures=signatures(row) if row else (),
+        **through(row),
     )
+
+
+def through(row: RegisteredFile | None) -> dict[str, Any]:
+    """The outside provider a registered file comes from, or is our record of."""
+    name = row.facts.get("provider", "") if row else ""
+    if row is None or not name:
+        return {}
+    at = row.facts.get("completed_at")
+    label = registry.label(name) if name in registry.names() else name
+    file = row.facts.get("file") or "brought"
+    return {"provider": label, "provider_at": datetime.fromisoformat(at) if at else None, "file": file}
+
+
+def said_of(file: str) -> str:
+    """What a file of an outside provider is, for people."""
+    words = {
+        "executed": _("The file that was signed, as the provider gave it to us."),
+        "vendor_evidence": _("The provider’s own certificate or audit file."),
+        "companion": _("Our sealed record of a contract signed at a provider."),
+        "brought": _("A file brought over from the provider’s archive."),
+    }
+    return words.get(file, "")
 
 
 def why_not(verdict: Verdict, *, registered: bool, ca_given: bool) -> tuple[str, ...]:
@@ -157,6 +191,13 @@ def as_text(answer: dict[str, Any]) -> str:
     said = [lines[answer["result"]], *answer["reasons"]]
     if answer["valid"]:
         said.append(_("Kind: %(kind)s", kind=KINDS.get(answer["kind"], answer["kind"])))
+        if answer["provider"]:
+            at = to_the_second(answer["provider_at"]) if answer["provider_at"] else ""
+            said.append(
+                _("Signed through %(provider)s, %(at)s", provider=answer["provider"], at=at).rstrip(", ")
+            )
+            said.append(said_of(answer["file"]))
+            said.append(_("Identical, byte for byte, to the file in our record."))
         if answer["sealed_by"]:
             at = to_the_second(answer["sealed_at"] or answer["registered_at"])
             said.append(_("Sealed by %(company)s, %(at)s", company=answer["sealed_by"], at=at))

@@ -77,7 +77,7 @@ def send(cast: Any, now: datetime, contract: Contract | None = None, **values: A
     contract = contract or ready(cast, now)
     return envelopes.send(
         contract, message=values.pop("message", ""), by=actor(cast.ana), now=now,
-        expires_at=values.pop("expires_at", now + timedelta(days=30)),
+        expires_at=values.pop("expires_at", now + timedelta(days=30)), **values,
     )  # fmt: skip
 
 

@@ -1,0 +1,185 @@
+"""What our side asks a provider to do with an envelope that is there: withdraw, remind, correct, go on.
+
+Each is a job: the provider is asked first, and only its answer changes anything here, so that what it
+completed meanwhile is never taken for withdrawn.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from portal import failpoints
+from portal.errors import Conflict, Invalid
+from portal.i18n import gettext as _
+from portal.models.base import transaction
+from portal.models.envelopes import Envelope, Recipient
+from portal.services import calls, envelopes, jobs, notices, remote, remote_states, routing, sending
+from portal.services.audit import SYSTEM, Actor
+from providers import registry
+from providers.errors import ProviderError, Refused
+from providers.interface import EventKind, ProviderEvent
+
+log = logging.getLogger(__name__)
+
+
+# --- Withdrawing ------------------------------------------------------------------------------
+
+
+@jobs.handler("withdraw_envelope", outward=True)
+def withdraw_job(payload: dict[str, Any], context: jobs.Context) -> None:
+    """End it at the provider, then here. Whatever the provider says it is already counts first."""
+    envelope = envelopes.get(payload["envelope"])
+    asked = envelope.withdrawal
+    if asked is None or envelope.status not in envelopes.OPEN:
+        return
+    try:
+        with calls.to(remote.account_of(envelope), context.clock()):
+            is_there = end_there(envelope, asked["reason"] or asked["kind"], context.clock())
+    except ProviderError as error:
+        Envelope.update(problem=calls.said(error)[:500]).where(Envelope.id == envelope.id).execute()
+        raise calls.later(error) from error
+    failpoints.reach("withdraw.after_call")
+    with transaction():
+        context.hold()
+        now = context.clock()
+        Envelope.update(problem="").where(Envelope.id == envelope.id).execute()
+        if envelopes.get(envelope.id).status in envelopes.OPEN:
+            kind = EventKind.EXPIRED if asked["kind"] == "expired" else EventKind.VOIDED
+            by = Actor(*asked["by"])
+            envelopes.apply_event(
+                envelope.id, ProviderEvent(kind, now, reason=asked["reason"]), by=by, now=now
+            )
+    if not is_there:
+        log.info("envelope %s: nothing was there to withdraw", envelope.id)
+
+
+def end_there(envelope: Envelope, reason: str, now: datetime) -> bool:
+    """Void it at the provider; false when it has never arrived. What it ended as otherwise is taken in."""
+    provider = remote.provider_of(envelope)
+    if not envelope.remote_id:
+        found = provider.find(envelope.id)
+        if found is None:
+            return False
+        envelope.remote_id = found.remote_id
+        Envelope.update(remote_id=found.remote_id).where(Envelope.id == envelope.id).execute()
+    handle = remote.handle(envelope)
+    state = provider.fetch(handle)
+    if not state.status.is_final:
+        try:
+            provider.void(handle, reason)
+        except Refused:
+            state = provider.fetch(handle)
+            if not state.status.is_final:
+                raise
+    if state.status.is_final:
+        remote_states.take_in(envelope.id, state, now=now)
+    return True
+
+
+@jobs.on_failure("withdraw_envelope")
+def withdrawing_failed(payload: dict[str, Any], reason: str, now: datetime) -> None:
+    """It stays open, with the reason; withdrawing may be asked for again."""
+    Envelope.update(problem=reason[:500], withdrawal=None).where(
+        (Envelope.id == payload["envelope"]) & Envelope.status.in_(envelopes.OPEN)
+    ).execute()
+
+
+# --- Reminding and correcting -----------------------------------------------------------------
+
+
+def remind(recipient: Recipient, *, by: Actor, now: datetime) -> None:
+    """Have the provider write again to somebody it has asked. Raises Conflict, Invalid or TooMany."""
+    with transaction():
+        envelope = envelopes.lock(recipient.envelope.id)
+        if not registry.capabilities(envelope.provider).reminders:
+            label = registry.label(envelope.provider)
+            raise Conflict(_("%(provider)s cannot remind one person.", provider=label))
+        recipient = Recipient.get_by_id(recipient.id)
+        if envelope.status != "sent":
+            raise Conflict(envelopes.how_it_stands(envelope))
+        if recipient.status not in envelopes.ASKED:
+            raise Conflict(
+                _("It is not the turn of %(name)s, so there is nothing to ask.", name=recipient.name)
+            )
+        notices.check_rate("mail", recipient.email, by.id, now)
+        envelopes.record_of("recipient.reminded", recipient, envelope, by, now, by_hand=True)
+        jobs.add(
+            "remind_elsewhere", {"recipient": recipient.id}, now=now,
+            key=f"remind:{recipient.id}:{now.isoformat(timespec='minutes')}",
+        )  # fmt: skip
+
+
+@jobs.handler("remind_elsewhere", outward=True)
+def remind_job(payload: dict[str, Any], context: jobs.Context) -> None:
+    recipient = Recipient.get_by_id(payload["recipient"])
+    envelope = envelopes.get(recipient.envelope.id)
+    if envelope.status != "sent" or recipient.status not in envelopes.ASKED:
+        return
+    try:
+        with calls.to(remote.account_of(envelope), context.clock()):
+            remote.provider_of(envelope).remind(remote.handle(envelope), recipient.key)
+    except ProviderError as error:
+        raise calls.later(error) from error
+
+
+def correct(recipient: Recipient, name: str, email: str, *, by: Actor, now: datetime) -> None:
+    """Give somebody who has not acted another name and address, at the provider first."""
+    if not registry.capabilities(recipient.envelope.provider).corrections:
+        label = registry.label(recipient.envelope.provider)
+        raise Invalid({"email": _("%(provider)s cannot change it. Withdraw and send again.", provider=label)})
+    with transaction():
+        envelope = envelopes.lock(recipient.envelope.id)
+        if recipient.status in (*routing.DONE, "declined"):
+            raise Conflict(_("This person has answered already."))
+        envelopes.record_of("recipient.correction_asked", recipient, envelope, by, now)
+        jobs.add(
+            "correct_elsewhere", {"recipient": recipient.id, "name": name, "email": email}, now=now,
+            key=f"correct:{recipient.id}:{now.isoformat()}",
+        )  # fmt: skip
+
+
+@jobs.handler("correct_elsewhere", outward=True)
+def correct_job(payload: dict[str, Any], context: jobs.Context) -> None:
+    recipient = Recipient.get_by_id(payload["recipient"])
+    envelope = envelopes.get(recipient.envelope.id)
+    if envelope.status != "sent" or recipient.email == payload["email"]:
+        return
+    try:
+        with calls.to(remote.account_of(envelope), context.clock()):
+            remote.provider_of(envelope).correct(
+                remote.handle(envelope), recipient.key, name=payload["name"], email=payload["email"]
+            )
+    except ProviderError as error:
+        Envelope.update(problem=calls.said(error)[:500]).where(Envelope.id == envelope.id).execute()
+        raise calls.later(error) from error
+    with transaction():
+        context.hold()
+        Recipient.update(name=payload["name"], email=payload["email"], problem="", remote_id="").where(
+            Recipient.id == recipient.id
+        ).execute()
+        fresh = Recipient.get_by_id(recipient.id)
+        envelopes.record_of("recipient.corrected", fresh, envelope, SYSTEM, context.clock())
+
+
+# --- Going on, one step at a time -------------------------------------------------------------
+
+
+@jobs.handler("send_next_step", outward=True)
+def next_step_job(payload: dict[str, Any], context: jobs.Context) -> None:
+    """Start the next step at a provider that embeds one step at a time. Safe to run twice."""
+    envelope = envelopes.get(payload["envelope"])
+    if envelope.status != "sent":
+        return
+    request = replace(sending.request_of(envelope, is_repeat=True), remote_id=envelope.remote_id or "")
+    try:
+        with calls.to(remote.account_of(envelope), context.clock()):
+            state = remote.provider_of(envelope).send_next(remote.handle(envelope), request)
+    except ProviderError as error:
+        Envelope.update(problem=calls.said(error)[:500]).where(Envelope.id == envelope.id).execute()
+        raise calls.later(error) from error
+    with transaction():
+        context.hold()
+        remote_states.take_in(envelope.id, state, now=context.clock())
