@@ -125,21 +125,20 @@ class SignNow(Lists):
     # --- Acts of ours --------------------------------------------------------------------------
 
     def void(self, envelope: RemoteEnvelope, reason: str) -> None:
+        """signNow's published call takes no reason: people at signNow are not told it."""
         invites = invites_of(self.document(envelope.remote_id).object())
         if not invites:
             return
         if any(each.is_embedded for each in invites) or any(each.is_embedded for each in envelope.recipients):
             self.call("DELETE", self.url(f"/v2/documents/{envelope.remote_id}/embedded-invites"))
         else:
-            self.call(
-                "PUT", self.url(f"/document/{envelope.remote_id}/fieldinvitecancel"), json={"reason": reason}
-            )
+            self.call("PUT", self.url(f"/document/{envelope.remote_id}/fieldinvitecancel"))
 
     def remind(self, envelope: RemoteEnvelope, recipient_key: str) -> None:
         if envelope.one(recipient_key).is_embedded:
             raise self.cannot()
         invite = self.invite_of(envelope, recipient_key)
-        self.call("PUT", self.url(f"/fieldinvite/{invite.id}/resend"), json={})
+        self.call("PUT", self.url(f"/fieldinvite/{invite.id}/resend"))
 
     def correct(self, envelope: RemoteEnvelope, recipient_key: str, *, name: str, email: str) -> None:
         """The invitation goes to another address. signNow is not known to carry a check over."""
