@@ -198,5 +198,5 @@ def batch_name(request_id: str) -> str:
 
 def csv_of(request: BulkRequest) -> str:
     """A row per person, `role|address,document name`. The name ends in our key; commas would end it early."""
-    title = re.sub(r"[,\"\r\n]+", " ", request.title).strip()
+    title = " ".join(re.sub(r'[,"]', " ", request.title).split())
     return "".join(f"{ROLE}|{each.email},{title} ({each.key})\n" for each in request.rows)
