@@ -23,6 +23,7 @@ from providers.signnow.account import unix
 from providers.signnow.bodies import (
     LINK_MINUTES,
     demand_possible,
+    demand_time,
     embedded_invitation,
     fields,
     invitation,
@@ -49,7 +50,7 @@ class SignNow(Lists):
 
     def send(self, request: EnvelopeRequest) -> EnvelopeState:
         """Upload, place fields, read the roles' ids, invite. A repeat goes on where the first one ended."""
-        demand_possible(request, self.connection.clock())
+        demand_possible(request)
         document_id = request.remote_id
         if not document_id and request.is_repeat:
             document_id = self.find_id(request.id) or ""
@@ -57,7 +58,8 @@ class SignNow(Lists):
             found = self.document(document_id).object()
             if invites_of(found) or is_withdrawn(found):
                 return self.sent_state(document_id, request)
-        else:
+        demand_time(request, self.connection.clock())  # what was sent before is told all the same
+        if not document_id:
             document_id = self.upload(request.id, request.document.read())
         self.place(document_id, request)
         roles = self.role_ids(document_id, request)

@@ -61,7 +61,7 @@ def is_embedded(request: EnvelopeRequest) -> bool:
     return any(each.is_embedded for each in request.recipients)
 
 
-def demand_possible(request: EnvelopeRequest, now: datetime) -> None:
+def demand_possible(request: EnvelopeRequest) -> None:
     """Raises Unsupported for what signNow has no field for."""
     signers = signers_of(request)
     for each in request.recipients:
@@ -78,6 +78,10 @@ def demand_possible(request: EnvelopeRequest, now: datetime) -> None:
         raise Unsupported(EMBEDDED_COPY)
     if not all(placements_of(request.placements, each.key) for each in signers):
         raise Unsupported(NO_SPOT)
+
+
+def demand_time(request: EnvelopeRequest, now: datetime) -> None:
+    """Raises Unsupported where less than a day is left. Embedded people have no end at signNow."""
     if not is_embedded(request) and days_until(request.expires_at, now) < 1:
         raise Unsupported(TOO_SOON)
 

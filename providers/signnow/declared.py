@@ -32,7 +32,7 @@ SETTINGS = (
         "environment",
         "Environment",
         kind="choice",
-        help=mark("What is signed in the evaluation environment carries a watermark and binds nobody."),
+        help=mark("What is signed in the evaluation environment is for tests and binds nobody."),
         default="evaluation",
         choices=(
             ("evaluation", mark("Evaluation (api-eval.signnow.com)")),

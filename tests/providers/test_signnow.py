@@ -232,6 +232,14 @@ def test_what_somebody_withdrew_at_the_vendor_is_not_sent_again(provider, vendor
     assert calls(vendor, "POST", "/invite") == 1
 
 
+def test_what_was_sent_is_told_on_its_last_day_too(provider, clock):
+    request = asked()
+    provider.send(request)
+    clock.now = request.expires_at - timedelta(hours=3)
+
+    assert provider.send(replace(request, is_repeat=True)).status is EnvelopeStatus.SENT
+
+
 def test_documents_of_others_are_never_taken_for_ours(provider, vendor, now):
     vendor.fill_archive(3, until=now)
     vendor.envelopes[next(iter(vendor.envelopes))].facts["file_name"] = (
