@@ -16,6 +16,7 @@ from providers.interface import (
     Connection,
     EnvelopeRequest,
     EnvelopeState,
+    EnvelopeStatus,
     ExecutedFile,
     RemoteEnvelope,
 )
@@ -31,6 +32,7 @@ from providers.signnow.bodies import (
     role_names,
 )
 from providers.signnow.declared import (
+    ALL_SIGNED,
     CAPABILITIES,
     CHECKED,
     LABEL,
@@ -40,7 +42,7 @@ from providers.signnow.declared import (
     STEPS,
 )
 from providers.signnow.lists import Lists
-from providers.signnow.states import Invite, invites_of, is_withdrawn, keys_of, listed, state_of
+from providers.signnow.states import Invite, invites_of, is_withdrawn, keys_of, listed, state_of, status_of
 
 __all__ = ["CAPABILITIES", "LABEL", "NAME", "SETTINGS", "STEPS", "SignNow", "connect"]
 
@@ -129,8 +131,11 @@ class SignNow(Lists):
     def void(self, envelope: RemoteEnvelope, reason: str) -> None:
         """signNow's published call takes no reason: people at signNow are not told it."""
         invites = invites_of(self.document(envelope.remote_id).object())
-        if not invites:
+        status = status_of(invites, self.connection.clock()) if invites else EnvelopeStatus.VOIDED
+        if status in (EnvelopeStatus.VOIDED, EnvelopeStatus.DECLINED):
             return
+        if status is EnvelopeStatus.COMPLETED and not self.connection.is_rehearsal:
+            raise Refused(ALL_SIGNED, provider=LABEL)  # signNow is not known to refuse it
         if any(each.is_embedded for each in invites) or any(each.is_embedded for each in envelope.recipients):
             self.call("DELETE", self.url(f"/v2/documents/{envelope.remote_id}/embedded-invites"))
         else:

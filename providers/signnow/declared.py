@@ -138,5 +138,6 @@ CHECKED = mark(
     "%(provider)s checks this person by a code, which would be lost with a new address. Withdraw the signing"
     " request and send it again."
 )
+ALL_SIGNED = mark("Everybody has signed at %(provider)s already.")
 NOT_ASKED = mark("This person is not asked by %(provider)s now.")
 NO_FOLDER = mark("%(provider)s does not show the account’s folder “%(folder)s”.")

@@ -337,6 +337,27 @@ def test_who_is_checked_keeps_the_address(provider, vendor):
     assert calls(vendor, "PUT", "") == 1  # the fields
 
 
+@pytest.mark.parametrize("is_embedded", [False, True])
+def test_what_everybody_signed_is_not_withdrawn_and_what_was_declined_needs_nothing(
+    provider, vendor, is_embedded
+):
+    done, declined = (
+        handle(request, provider.send(request))
+        for request in (
+            asked(person("ana", ANA, is_embedded=is_embedded), id=f"0k3envelope00000000{n}") for n in (1, 2)
+        )
+    )
+    vendor.complete(done.remote_id)
+    vendor.act(declined.remote_id, ANA, "decline")
+
+    with pytest.raises(Refused, match="signed"):
+        provider.void(done, "Too late.")
+    provider.void(declined, "Not needed.")
+
+    assert provider.fetch(done).status is EnvelopeStatus.COMPLETED
+    assert not [each for each in vendor.seen if each.method == "DELETE" or "cancel" in each.path]
+
+
 # --- Being let in --------------------------------------------------------------------------------
 
 
