@@ -86,7 +86,8 @@ def no_reasons(status: int, found: Any) -> tuple[str, str]:
 
 
 class Client:
-    """Requests to one provider. `throttled` are vendor codes that mean 429 under another status."""
+    """Requests to one provider. `throttled` and `expired` are vendor codes that mean 429 and 401 under
+    another status."""
 
     def __init__(
         self,
@@ -94,12 +95,14 @@ class Client:
         *,
         reasons: Reasons = no_reasons,
         throttled: tuple[str, ...] = (),
+        expired: tuple[str, ...] = (),
         reset_header: str = "",
     ) -> None:
         self.label = label
         self.is_rehearsal = False
         self._reasons = reasons
         self._throttled = throttled
+        self._expired = expired
         self._reset_header = reset_header  # holds the Unix second at which calls are allowed again
         self._session: Any = None
 
@@ -157,7 +160,7 @@ class Client:
             return Throttled(BUSY, provider=self.label, retry_after_s=self._rest(headers))
         if status >= 500 or status in (408, 425):
             return Unavailable(BROKEN, provider=self.label, status=status, retry_after_s=retry_after(headers))
-        if status == 401:
+        if status == 401 or code in self._expired:
             return Expired(NOT_LET_IN, provider=self.label)
         refused = (
             Refused(REFUSED, provider=self.label, reason=said[:300])

@@ -10,6 +10,7 @@ from providers.interface import Capabilities, Ceremony, Connection, Provider, Se
 
 MODULES = {
     "builtin": "providers.builtin",
+    "signnow": "providers.signnow",
 }
 NO_SUCH = mark("%(name)s is not a provider here.")
 NO_CONNECTION = mark("No account at %(name)s is connected.")
