@@ -18,6 +18,7 @@ MODULES = (
     "documents",
     "recipients",
     "sending",
+    "signing_elsewhere",
     "factor_requests",
     "parties",
     "entities",

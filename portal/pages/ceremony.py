@@ -297,4 +297,4 @@ def enrol_for_next_time(recipient_id: str) -> Response:
 
 
 # Their routes belong to this blueprint, whose helpers they use.
-from portal.pages import ceremony_asks, ceremony_files  # noqa: E402, F401
+from portal.pages import ceremony_asks, ceremony_elsewhere, ceremony_files  # noqa: E402, F401

@@ -36,6 +36,7 @@ from portal.services import (
 )
 from portal.services.contract_search import Filters
 from portal.sla import commercial_sentences, duration, money, sentences, shape, words
+from providers import registry
 
 bp = Blueprint("contracts", __name__)
 # What the button of the next step does: the page it opens, or the address it posts to.
@@ -341,7 +342,7 @@ def provider_name(contract: Contract) -> str:
     envelope = envelopes.latest(contract)
     if envelope is None:
         return ""
-    return _("Countersign, built in") if envelope.provider == "builtin" else str(envelope.provider)
+    return _("Countersign, built in") if envelope.provider == "builtin" else registry.label(envelope.provider)
 
 
 # -- Moving it ----------------------------------------------------------------------------------------------

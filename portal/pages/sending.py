@@ -14,22 +14,25 @@ from portal.i18n import lazy
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.notices import Notice
-from portal.pages import factor_requests, guards, message_states
+from portal.pages import factor_requests, guards, message_states, provider_choice
 from portal.pages.forms import Form
 from portal.pages.guards import person, requires
 from portal.pages.recipients import owned
 from portal.pages.respond import leave, refuse, show
 from portal.services import (
     code_messages,
+    connections,
     contracts,
     deliveries,
     documents,
     envelopes,
     factors,
+    moves,
     policies,
     recipients,
     recovery,
     reminders,
+    remote_acts,
     revisions,
     sealing,
     sendable,
@@ -47,7 +50,6 @@ SEND, STATE, VOID, CORRECT = (
 )
 PEOPLE = "sending/_people.html"
 MOST_MESSAGE = 2000
-PROVIDER = "builtin"
 
 # How each recipient stands: word and tone.
 WORDS = {
@@ -93,7 +95,8 @@ def page(reference: str) -> Response:
     if envelopes.open_for(contract) is not None:
         return leave(url_for(".state", reference=reference))
     expires_on = (utc_now() + envelopes.USUAL_LIFE).astimezone(zone_of(contract)).date()
-    return show(SEND, **before(contract, Form(None, expires_on=expires_on.isoformat())))
+    form = Form(None, expires_on=expires_on.isoformat(), connection=provider_choice.preselected())
+    return show(SEND, **before(contract, form))
 
 
 @bp.post("/send/preparation")
@@ -124,13 +127,23 @@ def send(reference: str) -> Response:
     contract, form, now = owned(reference), Form(request.form), utc_now()
     message = form.text("message", most=MOST_MESSAGE)
     day = form.date("expires_on", required=True)
+    connection = provider_choice.chosen(form)
     if form.errors:
         return show(SEND, None, 422, **before(contract, form))
     expires_at = datetime.combine(day, time(18), zone_of(contract)) if day else now
     try:
-        envelopes.send(contract, message=message, expires_at=expires_at, by=guards.actor(), now=now)
+        envelopes.send(
+            contract,
+            message=message,
+            expires_at=expires_at,
+            by=guards.actor(),
+            now=now,
+            connection=connection,
+        )
     except PortalError as error:
-        return refuse(SEND, form, error, **before(contract))
+        context = before(contract, form)
+        del context["form"]
+        return refuse(SEND, form, error, **context)
     return leave(url_for(".state", reference=reference))
 
 
@@ -146,7 +159,9 @@ def before(contract: Contract, form: Form | None = None) -> dict[str, Any]:
     document = frozen_document(contract)
     listed = recipients.listed(contract)
     reasons = sendable.gaps(listed, document)
-    blocked = sendable.blocks(contract, listed, PROVIDER) | sendable.signatory_gaps(contract, listed, now)
+    connection = provider_choice.chosen(form) if form is not None else connections.default()
+    provider = connection.provider if connection is not None else "builtin"
+    blocked = sendable.blocks(contract, listed, provider) | sendable.signatory_gaps(contract, listed, now)
     context = {
         "contract": contract,
         "people": [about(contract, entry, blocked, reasons) for entry in listed],
@@ -156,6 +171,8 @@ def before(contract: Contract, form: Form | None = None) -> dict[str, Any]:
         "pages": documents.pages(document) if document else [],
         "zone_name": str(zone_of(contract)),
         "lacks_recovery_key": lacks_recovery_key(now),
+        "ways": provider_choice.options(contract),
+        "how_checked": provider_choice.how_checked(contract, listed, connection),
     }
     return context | ({"form": form} if form is not None else {})
 
@@ -245,7 +262,8 @@ def remind(reference: str, recipient_id: str) -> Response:
     contract = owned(reference)
     envelope, recipient = asked(contract, recipient_id)
     try:
-        reminders.remind_now(recipient, by=guards.actor(), now=utc_now())
+        remind_by = reminders.remind_now if envelopes.we_write(recipient, envelope) else remote_acts.remind
+        remind_by(recipient, by=guards.actor(), now=utc_now())
     except PortalError as error:
         return show(STATE, PEOPLE, error.status, **meanwhile(contract, envelope, problem=error.message))
     if not request.headers.get("HX-Request"):
@@ -266,7 +284,7 @@ def correction(reference: str, recipient_id: str) -> Response:
 @requires("contract.send", step_up=True)
 def correct(reference: str, recipient_id: str) -> Response:
     contract, form = owned(reference), Form(request.form)
-    _envelope, recipient = asked(contract, recipient_id)
+    envelope, recipient = asked(contract, recipient_id)
     country = contract.counterparty.country if contract.counterparty is not None else ""
     typed = {
         "name": form.text("name", most=120, required=True),
@@ -276,7 +294,10 @@ def correct(reference: str, recipient_id: str) -> Response:
     if form.errors:
         return show(CORRECT, None, 422, contract=contract, recipient=recipient, form=form)
     try:
-        recipients.correct(recipient, **typed, by=guards.actor(), now=utc_now())
+        if remote_acts.is_asked_elsewhere(envelope) and typed != {**typed, **remote_acts.present(recipient)}:
+            remote_acts.correct(recipient, typed["name"], typed["email"], by=guards.actor(), now=utc_now())
+        else:
+            recipients.correct(recipient, **typed, by=guards.actor(), now=utc_now())
     except PortalError as error:
         return refuse(CORRECT, form, error, contract=contract, recipient=recipient)
     return leave(url_for(".state", reference=reference))
@@ -359,6 +380,9 @@ def meanwhile(
         "problem": problem,
         "reminded": reminded or request.args.get("reminded", ""),
         "now": utc_now(),
+        "elsewhere": provider_choice.standing(envelope, utc_now()),
+        "moved_from": provider_choice.moved_from(envelope),
+        "targets": moves.targets(envelope) if moves.may_move(envelope) else [],
     }
 
 
@@ -372,7 +396,7 @@ def standing(
         "word": word,
         "tone": tone,
         "at": recipient.acted_at or recipient.opened_at or recipient.asked_at,
-        "factors": [policies.FACTORS[factor] for factor in recipient.factors],
+        "factors": [policies.FACTORS[factor] for factor in [*recipient.factors, *recipient.native_factors]],
         "problem": problem_of(recipient, reached),
         "mail": reached,
         "code": code_messages.state(code) if code is not None else None,

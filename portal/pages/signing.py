@@ -24,6 +24,7 @@ from portal.services import (
     consents,
     documents,
     factors,
+    hand_over,
     outside_factors,
     revisions,
     second_factors,
@@ -42,10 +43,11 @@ TEMPLATES = {
     "enrol": "ceremony/enrol.html",
     "read": "ceremony/read.html",
     "review": "ceremony/review.html",
+    "elsewhere": "ceremony/elsewhere.html",
     "done": "ceremony/done.html",
     "copy": "ceremony/done.html",
 }
-READING = ("read", "review")
+READING = ("read", "review", "elsewhere")
 HEADING, PARAGRAPH = Markup("<h4>{}</h4>"), Markup("<p>{}</p>")
 NUMBERED = re.compile(r"\d{1,2}\. [^\n.;:]{2,70}[^\n.;:,]")
 
@@ -80,7 +82,7 @@ def step(place: Place, at: str) -> tuple[int, int] | None:
         names.append("consent")
     if place.recipient.factors:
         names.append("factor")
-    names += ["read", "review"]
+    names += ["elsewhere"] if place.recipient.is_embedded else ["read", "review"]
     name = "factor" if at in ("code", "totp", "handed", "enrol") else at
     if name == "consent" and "consent" not in names:
         name = "invite"
@@ -402,7 +404,16 @@ def ended_words(place: Place, at: str) -> tuple[str, str]:
     return words[at]
 
 
+def elsewhere(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any]:
+    """What was checked here before the provider's page opens."""
+    return {
+        "provider": hand_over.label(place),
+        "checked": factors.sentences(factors.evidence(place), place.recipient.email, place.zone),
+    }
+
+
 SCREENS = {
+    "elsewhere": elsewhere,
     "consent": consent,
     "withdrawn": consent,
     "code": code,

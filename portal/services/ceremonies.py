@@ -194,7 +194,7 @@ def state(place: Place, now: datetime) -> str:
     """The screen this recipient is at.
 
     done, declined, copy; voided, expired, over, preparing; waiting, not_for_me; consent, withdrawn;
-    a factor's (see `factors.next_step`); read, review.
+    a factor's (see `factors.next_step`); read, review; elsewhere, where the provider's page is next.
     """
     ended = state_of_envelope(place, now)
     if ended in ("done", "copy") and guards_its_copy(place):
@@ -212,6 +212,8 @@ def state(place: Place, now: datetime) -> str:
     step = factors.next_step(place, now)
     if step:
         return step
+    if place.recipient.is_embedded:
+        return "elsewhere"
     return "review" if place.right.draft.get("reviewed") else "read"
 
 
@@ -320,6 +322,21 @@ def grant(
 def move_rights(old_sha256: str, new_sha256: str) -> None:
     """A session got a new token: what it may do goes with it."""
     Right.update(session_sha256=new_sha256).where(Right.session_sha256 == old_sha256).execute()
+
+
+def handed_over_last(session_sha256: str, now: datetime) -> Recipient | None:
+    """Whom this session last let through to a provider's page."""
+    rows = (
+        Recipient.select(Recipient)
+        .join(Right, on=(Right.recipient == Recipient.id))
+        .where(
+            (Right.session_sha256 == session_sha256)
+            & (Right.expires_at > now)
+            & Recipient.is_embedded
+            & Recipient.gate.is_null(False)
+        )
+    )
+    return max(rows, key=lambda row: row.gate["at"], default=None)
 
 
 # --- Before anything is written ------------------------------------------------------------------------

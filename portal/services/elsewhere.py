@@ -34,8 +34,10 @@ from portal.services import (
 from portal.services.audit import SYSTEM
 from portal.services.evidence import Elsewhere
 from providers import registry
-from providers.errors import ProviderError
-from providers.interface import ExecutedFile
+from providers.errors import Preparing, ProviderError
+from providers.interface import EnvelopeStatus, ExecutedFile, mark
+
+CLOSING = mark("%(provider)s is still closing the file.")
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,11 @@ def stored_or_fetched(envelope: Envelope, now: datetime) -> ExecutedFile:
         return ExecutedFile(store.get(key), store.get(beside) if kept else b"", kept)
     try:
         with calls.to(remote.account_of(envelope), now):
-            file = remote.provider_of(envelope).download(remote.handle(envelope))
+            provider, handle = remote.provider_of(envelope), remote.handle(envelope)
+            if provider.fetch(handle).status is not EnvelopeStatus.COMPLETED:
+                # Everybody has signed, and the provider is still closing it: a file of now is not the end.
+                raise Preparing(handle.remote_id, CLOSING, provider=registry.label(envelope.provider))
+            file = provider.download(handle)
     except ProviderError as error:
         Envelope.update(seal_problem=calls.said(error)[:500]).where(Envelope.id == envelope.id).execute()
         raise calls.later(error) from error
@@ -129,7 +135,8 @@ def about(envelope: Envelope, file: ExecutedFile) -> Elsewhere:
 def sentences(facts: evidence.Facts, organisation: str) -> list[str]:
     """What the certificate says of the signed file, whose seal is on the record, and who checked what."""
     found = facts.elsewhere
-    assert found is not None
+    if found is None:
+        return []
     with use(facts.language, facts.zone):
         said = [
             _(

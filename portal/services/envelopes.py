@@ -243,6 +243,9 @@ def declined(envelope: Envelope, event: ProviderEvent, by: Actor, now: datetime)
     close(envelope, "declined", event.reason, now)
     record_of("recipient.declined", recipient, envelope, by, now, reason=event.reason, **event.facts)
     record("envelope.declined", envelope, by, now)
+    if by.kind == "recipient" and envelope.provider != "builtin":
+        # Declined at our gate: nobody else is to sign there.
+        jobs.add("end_elsewhere", {"envelope": envelope.id}, key=f"end:{envelope.id}", now=now)
     back_to("negotiation", envelope, by, now, event.reason or _("A signer declined."))
     signing_mails.tell_declined(envelope, recipient, event.reason, now)
 
@@ -251,7 +254,7 @@ def voided(envelope: Envelope, event: ProviderEvent, by: Actor, now: datetime) -
     close(envelope, "voided", event.reason, now)
     record("envelope.voided", envelope, by, now, reason=event.reason)
     back_to("ready_to_sign", envelope, by, now, event.reason or _("The signing request was withdrawn."))
-    signing_mails.tell_voided(envelope, event.reason, now)
+    signing_mails.tell_voided(envelope, event.reason, now, said=event.facts.get("said"))
 
 
 def expired(envelope: Envelope, event: ProviderEvent, by: Actor, now: datetime) -> None:
@@ -445,23 +448,34 @@ def record_of(
 # --- Ending -----------------------------------------------------------------------------------
 
 
-def void(envelope: Envelope, *, reason: str, by: Actor, now: datetime) -> None:
+def void(
+    envelope: Envelope, *, reason: str, by: Actor, now: datetime, said: dict[str, Any] | None = None
+) -> None:
     """Withdraw a request nobody has completed; everyone asked is told. The page asks for step-up.
 
-    What an outside provider may have is withdrawn there first: see `withdraw`.
+    What an outside provider may have is withdrawn there first: see `withdraw`. `said` ({"message",
+    "params"}) is the reason as a marked sentence, told to each person in their own language.
     """
     if not reason.strip():
         raise Invalid({"reason": _("Say why: the people asked to sign will read it.")})
     with transaction():
         locked = lock(envelope.id)
         if locked.provider != "builtin" and locked.handed_at is not None:
-            withdraw(locked, "voided", reason.strip(), by, now)
+            withdraw(locked, "voided", reason.strip(), by, now, said)
             return
-        event = ProviderEvent(EventKind.VOIDED, now, reason=reason.strip())
+        facts = {"said": said} if said else {}
+        event = ProviderEvent(EventKind.VOIDED, now, reason=reason.strip(), facts=facts)
         apply_event(envelope.id, event, by=by, now=now)
 
 
-def withdraw(envelope: Envelope, kind: str, reason: str, by: Actor, now: datetime) -> None:
+def withdraw(
+    envelope: Envelope,
+    kind: str,
+    reason: str,
+    by: Actor,
+    now: datetime,
+    said: dict[str, Any] | None = None,
+) -> None:
     """Ask the provider to end it, by a job; only its yes ends it here. `kind`: voided or expired.
 
     Asking again changes nothing. Raises Conflict when it is over.
@@ -470,7 +484,7 @@ def withdraw(envelope: Envelope, kind: str, reason: str, by: Actor, now: datetim
         raise Conflict(how_it_stands(envelope))
     if envelope.withdrawal is not None:
         return
-    asked = {"kind": kind, "reason": reason, "by": [by.kind, by.id]}
+    asked = {"kind": kind, "reason": reason, "by": [by.kind, by.id], "said": said}
     Envelope.update(withdrawal=asked).where(Envelope.id == envelope.id).execute()
     record("envelope.withdrawal_asked", envelope, by, now, reason=reason, kind=kind)
     jobs.add(

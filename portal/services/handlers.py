@@ -15,6 +15,7 @@ MODULES = (
     "portal.services.mail_domains",
     "portal.services.mail_hooks",
     "portal.services.mail_logos",
+    "portal.services.moves",
     "portal.services.polling",
     "portal.services.reminders",
     "portal.services.remote_acts",

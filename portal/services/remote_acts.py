@@ -16,7 +16,17 @@ from portal.errors import Conflict, Invalid
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.envelopes import Envelope, Recipient
-from portal.services import calls, envelopes, jobs, notices, remote, remote_states, routing, sending
+from portal.services import (
+    calls,
+    envelopes,
+    jobs,
+    notices,
+    recipients,
+    remote,
+    remote_states,
+    routing,
+    sending,
+)
 from portal.services.audit import SYSTEM, Actor
 from providers import registry
 from providers.errors import ProviderError, Refused
@@ -49,9 +59,9 @@ def withdraw_job(payload: dict[str, Any], context: jobs.Context) -> None:
         if envelopes.get(envelope.id).status in envelopes.OPEN:
             kind = EventKind.EXPIRED if asked["kind"] == "expired" else EventKind.VOIDED
             by = Actor(*asked["by"])
-            envelopes.apply_event(
-                envelope.id, ProviderEvent(kind, now, reason=asked["reason"]), by=by, now=now
-            )
+            facts = {"said": asked["said"]} if asked.get("said") else {}
+            event = ProviderEvent(kind, now, reason=asked["reason"], facts=facts)
+            envelopes.apply_event(envelope.id, event, by=by, now=now)
     if not is_there:
         log.info("envelope %s: nothing was there to withdraw", envelope.id)
 
@@ -77,6 +87,17 @@ def end_there(envelope: Envelope, reason: str, now: datetime) -> bool:
     if state.status.is_final:
         remote_states.take_in(envelope.id, state, now=now)
     return True
+
+
+@jobs.handler("end_elsewhere", outward=True)
+def end_job(payload: dict[str, Any], context: jobs.Context) -> None:
+    """Void at the provider what somebody declined at our gate."""
+    envelope = envelopes.get(payload["envelope"])
+    try:
+        with calls.to(remote.account_of(envelope), context.clock()):
+            end_there(envelope, envelope.ended_reason or "declined", context.clock())
+    except ProviderError as error:
+        raise calls.later(error) from error
 
 
 @jobs.on_failure("withdraw_envelope")
@@ -125,6 +146,15 @@ def remind_job(payload: dict[str, Any], context: jobs.Context) -> None:
         raise calls.later(error) from error
 
 
+def is_asked_elsewhere(envelope: Envelope) -> bool:
+    """Whether an outside provider knows its people by name and address."""
+    return envelope.provider != "builtin" and envelope.handed_at is not None
+
+
+def present(recipient: Recipient) -> dict[str, str]:
+    return {"name": recipient.name, "email": recipient.email}
+
+
 def correct(recipient: Recipient, name: str, email: str, *, by: Actor, now: datetime) -> None:
     """Give somebody who has not acted another name and address, at the provider first."""
     if not registry.capabilities(recipient.envelope.provider).corrections:
@@ -157,11 +187,19 @@ def correct_job(payload: dict[str, Any], context: jobs.Context) -> None:
         raise calls.later(error) from error
     with transaction():
         context.hold()
-        Recipient.update(name=payload["name"], email=payload["email"], problem="", remote_id="").where(
-            Recipient.id == recipient.id
-        ).execute()
-        fresh = Recipient.get_by_id(recipient.id)
-        envelopes.record_of("recipient.corrected", fresh, envelope, SYSTEM, context.clock())
+        if recipient.is_embedded:
+            # Our gate is theirs alone too: links and proofs of before are worth nothing.
+            recipients.correct(
+                recipient, name=payload["name"], email=payload["email"], phone=recipient.phone, by=SYSTEM,
+                now=context.clock(),
+            )  # fmt: skip
+        else:
+            Recipient.update(name=payload["name"], email=payload["email"], problem="").where(
+                Recipient.id == recipient.id
+            ).execute()
+            fresh = Recipient.get_by_id(recipient.id)
+            envelopes.record_of("recipient.corrected", fresh, envelope, SYSTEM, context.clock())
+        Recipient.update(remote_id="").where(Recipient.id == recipient.id).execute()
 
 
 # --- Going on, one step at a time -------------------------------------------------------------

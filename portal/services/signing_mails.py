@@ -5,13 +5,15 @@ Every function queues its messages inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 
+from portal.i18n import gettext as _
+from portal.i18n import use
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.parties import LegalEntity
@@ -103,8 +105,15 @@ def tell_declined(envelope: Envelope, decliner: Recipient, reason: str, now: dat
     to_owner(envelope, "declined_owner", now, decliner=decliner.name, reason=reason)
 
 
-def tell_voided(envelope: Envelope, reason: str, now: datetime) -> None:
+def tell_voided(
+    envelope: Envelope, reason: str, now: datetime, *, said: Mapping[str, Any] | None = None
+) -> None:
+    """`said`, a marked sentence with its `params`, is told in each person's language instead."""
     for other in reached(envelope):
+        if said:
+            message, params = said["message"], said["params"]
+            with use(other.language):
+                reason = _(message, **params)
         to(other, "voided", envelope, now, reason=reason, sender=envelope.sender.name)
 
 

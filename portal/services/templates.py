@@ -119,6 +119,12 @@ def uses(version: TemplateVersion, most: int = 100) -> int:
     return Contract.select(Contract.id).where(Contract.template_version == version).limit(most).count()
 
 
+def languages_of(version: TemplateVersion) -> list[str]:
+    """The languages a version is written in."""
+    names: dict[str, str] = version.template.name
+    return [language for language in LANGUAGES if language in names]
+
+
 def name_of(version: TemplateVersion, language: str) -> str:
     """The template's name in the reader's language."""
     names: dict[str, str] = version.template.name

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from portal.services import connections
+from portal.services.audit import SYSTEM
 from providers import registry
 from providers.base import BaseProvider
 from providers.errors import BadSignature, ProviderError, Refused, Unavailable
@@ -168,6 +171,13 @@ def install(monkeypatch: pytest.MonkeyPatch, loft: Loft) -> None:
     module.connect = lambda connection: Pigeon(loft, connection)
     monkeypatch.setitem(sys.modules, "tests.pigeon", module)
     monkeypatch.setitem(registry.MODULES, "pigeon", "tests.pigeon")
+
+
+def connected(name: str, now: datetime) -> Any:
+    """An account at it that let us in."""
+    made = connections.create("pigeon", name, {"api_key": "MARKED-key"}, by=SYSTEM, now=now)
+    connections.checked(made, Account("loft-1", "Larkfield"), by=SYSTEM, now=now)
+    return connections.get(made.id)
 
 
 def can(monkeypatch: pytest.MonkeyPatch, loft: Loft, **changes: Any) -> None:

@@ -29,7 +29,6 @@ from portal.services import (
 from portal.services.audit import SYSTEM
 from providers.errors import Preparing, Refused, Throttled, Unavailable
 from providers.interface import (
-    Account,
     Delivery,
     EnvelopeState,
     EnvelopeStatus,
@@ -53,9 +52,7 @@ def loft(monkeypatch):
 
 @pytest.fixture
 def account(cast, now, loft):
-    made = connections.create("pigeon", "Pigeon EU", {"api_key": "MARKED-key-1"}, by=SYSTEM, now=now)
-    connections.checked(made, Account("loft-1", "Larkfield"), by=SYSTEM, now=now)
-    return connections.get(made.id)
+    return pigeon.connected("Pigeon EU", now)
 
 
 @pytest.fixture
