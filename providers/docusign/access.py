@@ -30,7 +30,8 @@ CONSENT = mark(
 )
 BAD_KEY = mark("The RSA private key cannot be read. Copy it whole, with its first and last line.")
 NO_GRANT = mark("DocuSign does not accept the integration key, user and private key: %(reason)s")
-NO_ACCOUNT = mark("This user has no DocuSign account %(account)s.")
+NO_ACCOUNT = mark("This user has no DocuSign account.")
+NOT_THIS_ACCOUNT = mark("This user has no DocuSign account %(account)s.")
 ODD_HOST = mark("DocuSign named a host that is not its own.")
 NOT_ALLOWED = mark("DocuSign was not allowed access: %(reason)s")
 
@@ -162,7 +163,7 @@ class Access(RemoteProvider):
         if not wanted and not chosen:
             chosen = accounts
         if not chosen:
-            raise NotConfigured(NO_ACCOUNT, account=wanted)
+            raise NotConfigured(NOT_THIS_ACCOUNT, account=wanted) if wanted else NotConfigured(NO_ACCOUNT)
         base = urlsplit(str(chosen[0].get("base_uri") or ""))
         if base.scheme != "https" or not (base.hostname or "").endswith(SUFFIXES):
             raise NotConfigured(ODD_HOST)

@@ -94,9 +94,10 @@ def state_of(found: Mapping[str, Any], known: RemoteEnvelope | None = None) -> E
     Its people are told by `known`, else by what we wrote beside them.
     """
     status = status_of(found)
-    states = []
-    for person, listed in people_of(found):
-        match = known_one(known, person) if known else None
+    people, states = list(people_of(found)), []
+    numbers = {str(person.get("recipientId") or "") for person, _role in people}
+    for person, listed in people:
+        match = known_one(known, person, numbers) if known else None
         key, role = (match.key, match.role) if match else marks(person)
         if key:
             states.append(recipient_state(person, key, role or listed))
@@ -144,15 +145,18 @@ def people_of(envelope: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], 
                 yield person, role
 
 
-def known_one(known: RemoteEnvelope, person: Mapping[str, Any]) -> RemoteRecipient | None:
-    """Whom a person in a reply is: by the id they were given, else by order and address."""
+def known_one(known: RemoteEnvelope, person: Mapping[str, Any], numbers: set[str]) -> RemoteRecipient | None:
+    """Whom a person in a reply is: by the id they were given, else by order and address.
+
+    `numbers` are all ids in the reply: who is there under theirs is nobody else.
+    """
     number = str(person.get("recipientId") or "")
     for each in known.recipients:
         if number and each.remote_id == number:
             return each
     place = (str(person.get("routingOrder") or ""), str(person.get("email") or "").lower())
     for each in known.recipients:
-        if not each.remote_id and (str(each.routing_order), each.email.lower()) == place:
+        if each.remote_id not in numbers and (str(each.routing_order), each.email.lower()) == place:
             return each
     return None
 

@@ -366,6 +366,25 @@ def test_people_whose_id_is_not_known_yet_are_told_by_order_and_address(provider
     assert [mail.to for mail in vendor.mails] == [ANA, ANA]
 
 
+def test_a_person_who_got_another_id_is_told_by_order_and_address(provider, vendor, sent):
+    vendor.envelopes[sent.remote_id].people[0].id = "17"
+
+    state = provider.fetch(sent)
+
+    assert {each.key: each.remote_id for each in state.recipients} == {"ana": "17", "ben": "2"}
+
+
+def test_who_is_there_under_their_id_is_nobody_else(provider, vendor, sent):
+    """A third person with the order and address of one of ours is left out rather than mistaken for them."""
+    ana = vendor.envelopes[sent.remote_id].people[0]
+    other = replace(ana, id="9", facts={**ana.facts, "customFields": []}, status="declined")
+    vendor.envelopes[sent.remote_id].people.append(other)
+
+    state = provider.fetch(sent)
+
+    assert [(each.key, each.remote_id) for each in state.recipients] == [("ana", "1"), ("ben", "2")]
+
+
 def test_an_access_code_that_the_vendor_tells_is_not_kept(provider, vendor):
     request = asked(person("ana", ANA, factors=("access_code",), access_code="4711-abcd"))
     envelope = handle(request, send(provider, request))

@@ -257,6 +257,17 @@ def test_another_account_is_looked_for_when_the_setting_changed(by_key, vendor, 
     assert tokens.facts["account_id"] == OTHER
 
 
+def test_a_user_without_an_account_is_told(by_key, vendor, monkeypatch):
+    from tests.simulators.vendor import answer
+
+    monkeypatch.setattr(
+        vendor.accounts, "userinfo", lambda request: answer({"name": "Ana", "accounts": None})
+    )
+
+    with pytest.raises(NotConfigured, match="has no DocuSign account"):
+        by_key.check()
+
+
 def test_an_account_the_user_does_not_have_is_told(vendor, clock, keeper):
     with pytest.raises(NotConfigured, match="no-such"):
         connected(vendor, clock, keeper, account_id="no-such").check()
