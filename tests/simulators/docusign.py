@@ -26,6 +26,7 @@ from tests.simulators.docusign_reading import (
     person_of,
     person_shown,
     when,
+    with_certificate,
     within,
     wrong_people,
 )
@@ -140,7 +141,11 @@ class DocuSign(Vendor):
             case ("POST", "views", "recipient"):
                 return self.view(envelope, request.json())
             case ("GET", "documents", "combined"):
-                return document(envelope.executed or envelope.file)
+                file = envelope.executed or envelope.file
+                # The account is set to attach the certificate, unless it is left out for this once.
+                return document(
+                    file if request.query.get("certificate") == "false" else with_certificate(file)
+                )
             case ("GET", "documents", "certificate"):
                 return document(blank_pdf(f"Certificate of completion, envelope {envelope.id}"))
         return self.refused("RESOURCE_NOT_FOUND", "There is nothing at this address.", 404)
@@ -300,6 +305,9 @@ class DocuSign(Vendor):
                 told.append({"recipientId": each.get("recipientId"), "errorDetails": details})
                 continue
             person.name, person.email = each.get("name", person.name), each.get("email", person.email)
+            if "email" in each:
+                # The vendor's file does not say what becomes of somebody embedded; this is the harder case.
+                person.is_embedded = each.get("clientUserId") is not None
             told.append({"recipientId": person.id, "errorDetails": {"errorCode": "SUCCESS", "message": ""}})
             if (
                 (resends or "email" in each)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pikepdf
 
-from tests.simulators.vendor import Envelope, Signer
+from tests.simulators.vendor import Envelope, Signer, add_page, saved
 
 PERSON = {
     "waiting": "created", "sent": "sent", "opened": "delivered", "signed": "completed",
@@ -50,6 +50,12 @@ def wrong_people(body: dict[str, Any], file: bytes) -> tuple[str, str] | None:
 def when(at: datetime | None) -> str:
     """As DocuSign writes a time: seven decimals and Z."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.%f0Z") if at else ""
+
+
+def with_certificate(file: bytes) -> bytes:
+    with pikepdf.open(BytesIO(file)) as pdf:
+        add_page(pdf, ["Certificate of completion"])
+        return saved(pdf)
 
 
 def within(envelope: Envelope, query: dict[str, str]) -> bool:
