@@ -45,6 +45,14 @@ DONE = {
     "copy": RecipientStatus.COPIED,
     "signer": RecipientStatus.SIGNED,
 }
+# When a person came to stand so; never another time in its place, since it is told as that of the act.
+SINCE = {
+    "sent": "sentDateTime",
+    "delivered": "deliveredDateTime",
+    "signed": "signedDateTime",
+    "completed": "signedDateTime",
+    "declined": "declinedDateTime",
+}
 # Lists of people in a reply, and the role of those whose role we do not know better.
 LISTS = {
     "signers": "signer",
@@ -122,12 +130,10 @@ def recipient_state(person: Mapping[str, Any], key: str, role: str) -> Recipient
         status = RECIPIENT.get(low, RecipientStatus.UNKNOWN)
     if status is RecipientStatus.UNKNOWN:
         log.warning("provider.unknown_word", extra={"fields": {"provider": "DocuSign", "word": word}})
-    named = {"declined": "declinedDateTime", "delivered": "deliveredDateTime", "sent": "sentDateTime"}
-    at = person.get(named.get(low, "signedDateTime")) or person.get("deliveredDateTime")
     return RecipientState(
         key=key,
         status=status,
-        at=instant(at),
+        at=instant(person.get(SINCE.get(low, ""))),
         reason=str(person.get("declinedReason") or person.get("autoRespondedReason") or ""),
         remote_id=str(person.get("recipientId") or ""),
         raw_status=word,

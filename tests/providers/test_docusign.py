@@ -356,6 +356,25 @@ def test_words_of_people_and_an_unknown_one_is_a_line_in_the_log(provider, vendo
     assert any(record.message == "provider.unknown_word" for record in caplog.records)
 
 
+@pytest.mark.parametrize(
+    ("status", "at"),
+    [("sent", 1), ("delivered", 2), ("completed", 3), ("signed", 3), ("declined", 4), ("created", None)],
+)
+def test_the_time_told_is_that_of_the_act(status, at):
+    hours = {"sent": 1, "delivered": 2, "signed": 3, "declined": 4}
+    said = {f"{name}DateTime": f"2026-11-25T0{hour}:00:00.0000000Z" for name, hour in hours.items()}
+
+    state = words.recipient_state({**said, "status": status}, "ana", "signer")
+
+    assert state.at == (datetime(2026, 11, 25, at, tzinfo=UTC) if at else None)
+
+
+def test_a_signature_without_its_time_gets_no_other():
+    said = {"status": "completed", "deliveredDateTime": "2026-11-25T02:00:00Z"}
+
+    assert words.recipient_state(said, "ana", "signer").at is None
+
+
 def test_people_whose_id_is_not_known_yet_are_told_by_order_and_address(provider, vendor, sent):
     bare = replace(sent, recipients=tuple(replace(each, remote_id="") for each in sent.recipients))
 
