@@ -16,7 +16,7 @@ from providers.docusign.bulk import Bulk
 from providers.docusign.calls import WITH_PEOPLE, listed, number
 from providers.docusign.sdk import shape
 from providers.docusign.words import our_id, people_of, state_of, status_of
-from providers.errors import BadSignature, NotConfigured, Refused, Unavailable, Unsupported
+from providers.errors import BadSignature, NotConfigured, Preparing, Refused, Unavailable, Unsupported
 from providers.http import GARBLED
 from providers.interface import (
     Account,
@@ -49,6 +49,8 @@ OVER = (EnvelopeStatus.VOIDED, EnvelopeStatus.EXPIRED)
 NOT_ASKED = mark("DocuSign writes to this person itself; there is no signing address to open here.")
 NO_MAIL = mark("DocuSign writes nothing to people who sign through Countersign.")
 NOT_THERE = mark("This person is not in the DocuSign envelope.")
+NOT_FINISHED = mark("DocuSign has not finished the signed file yet.")
+NOT_SIGNED = mark("The DocuSign envelope ended without being completed; there is no signed file.")
 NO_KEY = mark(
     "Enter the Connect Key (HMAC) first: without it nobody can tell whether a call is from DocuSign."
 )
@@ -190,11 +192,28 @@ class DocuSign(Bulk):
         return str(url)
 
     def download(self, envelope: RemoteEnvelope) -> ExecutedFile:
-        """All documents as one PDF without the certificate, and the certificate of completion."""
+        """All documents as one PDF without the certificate, and the certificate of completion.
+
+        DocuSign hands both over at any time, unfinished before the end, so its word is asked for first: the
+        last signature is told a moment before the file is complete. At a mock nobody signs, so none is asked.
+        """
+        if not self.connection.is_rehearsal:
+            self.demand_complete(envelope)
         get = self.api.envelopes.get_document
         pdf = self.ask(get, "combined", envelope.remote_id, certificate="false").pdf()
         evidence = self.ask(get, "certificate", envelope.remote_id).pdf()
         return ExecutedFile(pdf, evidence, self.capabilities.evidence)
+
+    def demand_complete(self, envelope: RemoteEnvelope) -> None:
+        """Raises Preparing before the end, without a time to come back: that is up to people, or a moment."""
+        status = status_of(self.envelope(envelope.remote_id))
+        if status is EnvelopeStatus.COMPLETED:
+            return
+        if status.is_final:
+            raise Refused(NOT_SIGNED)
+        preparing = Preparing(envelope.remote_id, NOT_FINISHED)
+        preparing.retry_after_s = None
+        raise preparing
 
     # --- Webhook calls (Connect) -----------------------------------------------------------------
 

@@ -16,7 +16,15 @@ import pytest
 
 from providers import registry, rehearsal
 from providers.docusign import CAPABILITIES, bodies, words
-from providers.errors import BadSignature, NotConfigured, Refused, Throttled, Unavailable, Unsupported
+from providers.errors import (
+    BadSignature,
+    NotConfigured,
+    Preparing,
+    Refused,
+    Throttled,
+    Unavailable,
+    Unsupported,
+)
 from providers.interface import (
     BulkRequest,
     BulkRow,
@@ -423,6 +431,19 @@ def test_what_is_completed_cannot_be_withdrawn(provider, vendor, sent):
 
     with pytest.raises(Refused):
         provider.void(sent, "Too late.")
+
+
+def test_an_unfinished_file_is_never_handed_over(provider, vendor, sent):
+    """The vendor would give it: what everybody has signed so far, with a certificate that says so."""
+    vendor.act(sent.remote_id, ANA, "sign")
+    with pytest.raises(Preparing) as caught:
+        provider.download(sent)
+    provider.void(sent, "Superseded.")
+    with pytest.raises(Refused):
+        provider.download(sent)
+
+    assert caught.value.retry
+    assert not [seen for seen in vendor.seen if "/documents/" in seen.path]
 
 
 def test_a_long_reason_is_cut_to_what_the_vendor_takes(provider, vendor, sent):
