@@ -10,6 +10,7 @@ from providers.interface import Capabilities, Ceremony, Connection, Provider, Se
 
 MODULES = {
     "builtin": "providers.builtin",
+    "docusign": "providers.docusign",
     "signnow": "providers.signnow",
 }
 NO_SUCH = mark("%(name)s is not a provider here.")
