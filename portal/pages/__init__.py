@@ -28,6 +28,7 @@ MODULES = (
     "sign_on_providers",
     "comparison",
     "webhooks",
+    "imports",
     "installation",
     "setup_guide",
     "operations",
