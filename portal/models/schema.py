@@ -24,7 +24,19 @@ from portal.models import (
 )
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
-MODULES = (people, sign_on, parties, templates, contracts, connections, envelopes, imports, notices, jobs, audit)
+MODULES = (
+    people,
+    sign_on,
+    parties,
+    templates,
+    contracts,
+    connections,
+    envelopes,
+    imports,
+    notices,
+    jobs,
+    audit,
+)
 
 
 def tables() -> list[type[peewee.Model]]:

@@ -29,6 +29,7 @@ MODULES = (
     "comparison",
     "webhooks",
     "imports",
+    "moves",
     "installation",
     "setup_guide",
     "operations",

@@ -11,6 +11,7 @@ MODULES = (
     "portal.services.elsewhere",
     "portal.services.enquiries",
     "portal.services.envelopes",
+    "portal.services.imports",
     "portal.services.leftovers",
     "portal.services.mail_domains",
     "portal.services.mail_hooks",

@@ -66,7 +66,9 @@ def start(
     Raises Invalid for days that are the wrong way round, Conflict while another one runs.
     """
     if not registry.capabilities(connection.provider).archive:
-        raise Conflict(_("%(provider)s does not list its archive.", provider=registry.label(connection.provider)))
+        raise Conflict(
+            _("%(provider)s does not list its archive.", provider=registry.label(connection.provider))
+        )
     since = datetime.combine(since_on, time(), UTC) if since_on else EARLIEST
     until = min(now, datetime.combine(until_on, time(), UTC) + timedelta(days=1)) if until_on else now
     if since >= until:
@@ -75,9 +77,13 @@ def start(
         if running(connection) is not None:
             raise Conflict(_("An archive is being brought over already."))
         made: ArchiveImport = ArchiveImport.create(
-            connection=connection, since_at=since, until_at=until, is_whole=since_on is None and until_on is None,
-            started_by=by.id, created_at=now,
-        )  # fmt: skip
+            connection=connection,
+            since_at=since,
+            until_at=until,
+            is_whole=since_on is None and until_on is None,
+            started_by=by.id,
+            created_at=now,
+        )
         note("archive.started", made, by, now)
         queue(made, now)
     return made
@@ -102,7 +108,9 @@ def retry_unreadable(run: ArchiveImport, *, by: Actor, now: datetime) -> int:
     with transaction():
         count: int = (
             ImportedEnvelope.update(status="listed", problem="", attempts=0)
-            .where((ImportedEnvelope.connection == run.connection) & (ImportedEnvelope.status == "unreadable"))
+            .where(
+                (ImportedEnvelope.connection == run.connection) & (ImportedEnvelope.status == "unreadable")
+            )
             .execute()
         )
         if count and run.status in ("done", "failed"):
@@ -145,13 +153,13 @@ def latest(connection: Connection) -> ArchiveImport | None:
 
 def count(connection: Connection) -> Count:
     """Of the whole account, as far as it was listed."""
-    rows = (
+    rows: Any = (
         ImportedEnvelope.select(ImportedEnvelope.status, peewee.fn.COUNT(ImportedEnvelope.id))
         .where(ImportedEnvelope.connection == connection)
         .group_by(ImportedEnvelope.status)
         .tuples()
     )
-    found = dict(rows)
+    found: dict[str, int] = dict(list(rows))
     whole = (
         ArchiveImport.select(ArchiveImport.total)
         .where((ArchiveImport.connection == connection) & ArchiveImport.is_whole & ArchiveImport.is_listed)
@@ -159,7 +167,10 @@ def count(connection: Connection) -> Count:
         .first()
     )
     return Count(
-        sum(found.values()), found.get("fetched", 0), found.get("unreadable", 0), whole.total if whole else None
+        sum(found.values()),
+        found.get("fetched", 0),
+        found.get("unreadable", 0),
+        whole.total if whole else None,
     )
 
 
@@ -195,7 +206,9 @@ def every(connection: Connection) -> Iterator[ImportedEnvelope]:
         ImportedEnvelope.select(ImportedEnvelope, Document, evidence)
         .join(Document, peewee.JOIN.LEFT_OUTER, on=(ImportedEnvelope.document == Document.id))
         .switch(ImportedEnvelope)
-        .join(evidence, peewee.JOIN.LEFT_OUTER, on=(ImportedEnvelope.evidence == evidence.id), attr="evidence")
+        .join(
+            evidence, peewee.JOIN.LEFT_OUTER, on=(ImportedEnvelope.evidence == evidence.id), attr="evidence"
+        )
         .where(ImportedEnvelope.connection == connection)
         .order_by(ImportedEnvelope.id)
     )
@@ -218,7 +231,11 @@ def why_not_closed(connection: Connection, now: datetime) -> list[str]:
         return [*reasons, _("Its archive cannot be listed, so nobody can tell whether everything is here.")]
     whole = (
         ArchiveImport.select()
-        .where((ArchiveImport.connection == connection) & ArchiveImport.is_whole & (ArchiveImport.status == "done"))
+        .where(
+            (ArchiveImport.connection == connection)
+            & ArchiveImport.is_whole
+            & (ArchiveImport.status == "done")
+        )
         .order_by(ArchiveImport.id.desc())
         .first()
     )
@@ -229,7 +246,11 @@ def why_not_closed(connection: Connection, now: datetime) -> list[str]:
         reasons.append(_("Files that could not be read: %(count)s.", count=counted.unreadable))
     elif not counted.is_whole:
         reasons.append(
-            _("%(here)s of %(total)s files are here.", here=counted.fetched, total=counted.total or counted.listed)
+            _(
+                "%(here)s of %(total)s files are here.",
+                here=counted.fetched,
+                total=counted.total or counted.listed,
+            )
         )
     if n := missing(connection).count():
         reasons.append(_("Signed through it and not in its archive: %(count)s.", count=n))
@@ -309,16 +330,23 @@ def list_more(run: ArchiveImport, provider: Any, context: jobs.Context) -> None:
         for each in found.envelopes:
             add(run.connection, each)
         ArchiveImport.update(
-            cursor=found.cursor, is_listed=not found.cursor, listed=ArchiveImport.listed + len(found.envelopes),
+            cursor=found.cursor,
+            is_listed=not found.cursor,
+            listed=ArchiveImport.listed + len(found.envelopes),
             total=found.total if found.total is not None else ArchiveImport.total,
-        ).where(ArchiveImport.id == run.id).execute()  # fmt: skip
+        ).where(ArchiveImport.id == run.id).execute()
 
 
 def add(connection: Connection, found: ArchivedEnvelope) -> None:
     ImportedEnvelope.insert(
-        id=new_id(), connection=connection, remote_id=found.remote_id, request_id=found.request_id,
-        title=found.title[:300], people=[list(each) for each in found.people], completed_at=found.completed_at,
-    ).on_conflict_ignore().execute()  # fmt: skip
+        id=new_id(),
+        connection=connection,
+        remote_id=found.remote_id,
+        request_id=found.request_id,
+        title=found.title[:300],
+        people=[list(each) for each in found.people],
+        completed_at=found.completed_at,
+    ).on_conflict_ignore().execute()
 
 
 def fetch(run: ArchiveImport, row: ImportedEnvelope, provider: Any, context: jobs.Context) -> None:
@@ -349,9 +377,10 @@ def tell(row: ImportedEnvelope, error: ProviderError, context: jobs.Context) -> 
     with transaction():
         context.hold()
         ImportedEnvelope.update(
-            attempts=tries, status="unreadable" if gone else "listed",
+            attempts=tries,
+            status="unreadable" if gone else "listed",
             problem=_(error.sentence, **error.params)[:500],
-        ).where((ImportedEnvelope.id == row.id) & (ImportedEnvelope.status == "listed")).execute()  # fmt: skip
+        ).where((ImportedEnvelope.id == row.id) & (ImportedEnvelope.status == "listed")).execute()
 
 
 def resting(run: ArchiveImport, error: ProviderError, context: jobs.Context) -> Exception:
@@ -385,9 +414,15 @@ def record(row: ImportedEnvelope, file: ExecutedFile, now: datetime) -> None:
     if file.evidence:
         suffix = "json" if "json" in file.evidence_media else "pdf"
         evidence = kept(
-            row, file.evidence, "brought_evidence", f"{row.id}-brought-evidence", f"evidence.{suffix}", ours, now,
+            row,
+            file.evidence,
+            "brought_evidence",
+            f"{row.id}-brought-evidence",
+            f"evidence.{suffix}",
+            ours,
+            now,
             media=file.evidence_media,
-        )  # fmt: skip
+        )
     ImportedEnvelope.update(
         status="fetched", problem="", document=document, evidence=evidence, fetched_at=now
     ).where(ImportedEnvelope.id == row.id).execute()

@@ -222,7 +222,9 @@ def with_reason(language: str, provider: str) -> str:
         return _("It could not be sent through %(provider)s.", provider=registry.label(provider))
 
 
-def again(old: Envelope, target: Connection | None, *, by: Actor, now: datetime) -> Envelope:
+def again(
+    old: Envelope, target: Connection | None, *, by: Actor, now: datetime, asked_by: str = ""
+) -> Envelope:
     """The same contract, text and people through `target`, with at least three days to answer."""
     contract = Contract.get_by_id(old.contract.id)
     fresh = envelopes.send(
@@ -231,7 +233,9 @@ def again(old: Envelope, target: Connection | None, *, by: Actor, now: datetime)
     )  # fmt: skip
     audit.append(
         "envelope.moved", ("envelope", fresh.id), chain=contract.id, by=by, now=now,
-        facts={"from": old.provider, "to": fresh.provider, "replaces": old.id},
+        facts={
+            "from": old.provider, "to": fresh.provider, "replaces": old.id, "asked_by": asked_by or by.id,
+        },
     )  # fmt: skip
     return fresh
 
@@ -299,7 +303,8 @@ def move_job(payload: dict[str, Any], context: jobs.Context) -> None:
     with transaction():
         context.hold()
         try:
-            again(old, target, by=by, now=now)
+            # An administrator decides for contracts of others; whose decision it was stands in the trail.
+            again(old, target, by=SYSTEM, now=now, asked_by=by.id)
         except Invalid as invalid:
             raise jobs.GiveUp(" ".join(invalid.errors.values())) from invalid
         except PortalError as error:
@@ -341,9 +346,13 @@ def plan(
         }  # fmt: skip
         installation.set_fact(PLAN, said, now)
         audit.append(
-            "connection.switch_planned", ("connection", target.id if target is not None else "builtin"),
-            chain=INSTALLATION, by=by, now=now, facts={k: said[k] for k in ("from", "starts_on", "last_day_on")},
-        )  # fmt: skip
+            "connection.switch_planned",
+            ("connection", target.id if target is not None else "builtin"),
+            chain=INSTALLATION,
+            by=by,
+            now=now,
+            facts={k: said[k] for k in ("from", "starts_on", "last_day_on")},
+        )
     follow(now)
 
 

@@ -54,6 +54,7 @@ WORK = {
     "note_enquiry": lazy("Answer whether a message is ours"),
     "fetch_executed": lazy("Fetch what was signed at a provider"),
     "withdraw_envelope": lazy("Withdraw at a provider"),
+    "bring_archive": lazy("Bring the archive of a provider here"),
     "move_envelope": lazy("Move a signing request to another provider"),
     "follow_provider_switch": lazy("Change the provider on the day planned"),
     "end_elsewhere": lazy("End at a provider what was declined here"),

@@ -18,6 +18,8 @@ from providers.errors import BadSignature, ProviderError, Refused, Unavailable
 from providers.interface import (
     Account,
     Answer,
+    ArchivedEnvelope,
+    ArchivePage,
     Capabilities,
     Connection,
     Delivery,
@@ -60,6 +62,8 @@ class Loft:
     before: list[ProviderError] = field(default_factory=list)
     after: list[ProviderError] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    archive: list[ArchivedEnvelope] = field(default_factory=list)
+    unreadable: set[str] = field(default_factory=set)
     executed: bytes = b"%PDF-1.4 executed elsewhere\n%%EOF\n"
 
     def sign(self, remote_id: str, key: str) -> None:
@@ -146,7 +150,21 @@ class Pigeon(BaseProvider):
             "signing_url", lambda: f"https://pigeon.example/sign/{recipient_key}?back={return_url}"
         )
 
+    def archive(self, since: datetime, until: datetime, cursor: str = "") -> ArchivePage:
+        def act() -> ArchivePage:
+            start = int(cursor or 0)
+            fitting = [e for e in self.loft.archive if since <= e.completed_at < until]
+            more = str(start + 50) if len(fitting) > start + 50 else ""
+            return ArchivePage(tuple(fitting[start : start + 50]), more, len(fitting))
+
+        return self.call("archive", act)
+
     def download(self, envelope: RemoteEnvelope) -> ExecutedFile:
+        if envelope.remote_id in self.loft.unreadable:
+            raise Refused("Pigeon refused: purged.")
+        if envelope.remote_id.startswith("old-"):
+            file = ExecutedFile(b"%PDF-1.4 " + envelope.remote_id.encode(), b"%PDF-c", "application/pdf")
+            return self.call("download", lambda: file)
         return self.call(
             "download", lambda: ExecutedFile(self.loft.executed, b"%PDF-certificate", "application/pdf")
         )
