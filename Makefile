@@ -5,10 +5,14 @@ PORT ?= 8000
 BIN := .venv/bin
 JOBS ?= auto
 
-.PHONY: run install test test-long browsers lint lock bench clean
+.PHONY: run demo install test test-long browsers lint lock bench clean
 
 run: .venv/run
 	@$(BIN)/countersign demo --keep --port $(PORT)
+
+# The sample company with an account at every provider, all simulated on this machine.
+demo: .venv/dev
+	@$(BIN)/python -m tests.simulators.demo --port $(PORT)
 
 install: .venv/run
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from portal import __version__
 from portal.clock import utc_now
-from portal.commands import backups
+from portal.commands import backups, providers
 from portal.commands.common import (
     Command,
     add,
@@ -64,6 +64,12 @@ def parser() -> argparse.ArgumentParser:
 
     demo = add(commands, "demo", do_demo, "like serve, on a sample database that is thrown away")
     demo.add_argument("--port", type=port)
+    demo.add_argument(
+        "--accounts",
+        type=Path,
+        metavar="FILE.json",
+        help="provider accounts to connect, as `python -m tests.simulators --write FILE.json` describes them",
+    )
     demo.add_argument("--keep", action="store_true", help="keep the sample in DATA_DIR, as `make run` does")
 
     work = add(commands, "work", do_work, "a job worker alone, for more machines")
@@ -95,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     export = add(audit, "export", do_audit_export, "write the whole trail with its signed head")
     export.add_argument("file", type=Path, metavar="FILE")
 
+    providers.declare(commands)
     backups.declare(commands)
 
     add(commands, "settings", do_settings, "every setting, its value and where it comes from")
@@ -149,6 +156,8 @@ def serve_sample(arguments: argparse.Namespace) -> int:
     def prepared() -> None:
         address = serving.local_address(settings, "127.0.0.1", number)
         print(sample.fill(settings, address, now=utc_now()), flush=True)
+        if arguments.accounts is not None:
+            print(sample.connect_accounts(arguments.accounts.read_text(encoding="utf-8")), flush=True)
 
     serving.serve(settings, host="127.0.0.1", port=number, workers=2, prepared=prepared)
     return 0

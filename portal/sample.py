@@ -3,6 +3,7 @@ every state, in English and French. Only `make run` and `countersign demo` ever 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -10,12 +11,16 @@ from decimal import Decimal
 from typing import Any
 
 from portal import i18n
+from portal.clock import utc_now
+from portal.models.connections import Connection
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.parties import Counterparty, LegalEntity, Signatory
 from portal.models.people import Person, PersonRole
 from portal.services import (
+    account_checks,
     ceremonies,
+    connections,
     contracts,
     entities,
     envelopes,
@@ -83,6 +88,26 @@ def fill(settings: Settings, address: str, *, now: datetime) -> str:
     if not settings.sample_marker.exists():
         return f"Countersign is at {address}"
     return welcome(address)
+
+
+def connect_accounts(described: str) -> str:
+    """Connect the simulated provider accounts of a JSON list, each once; what was done, for people."""
+    with i18n.use("en"):
+        for each in json.loads(described):
+            if any(known.name == each["name"] for known in connections.all_connections()):
+                Connection.update(server=each["server"]).where(Connection.name == each["name"]).execute()
+                continue
+            made = connections.create(
+                each["provider"],
+                each["name"],
+                each["settings"],
+                by=SYSTEM,
+                now=utc_now(),
+                server=each["server"],
+            )
+            account_checks.ask(made, now=utc_now())
+    names = ", ".join(each.name for each in connections.all_connections())
+    return f"Provider accounts: {names}. See Settings, E-signature providers."
 
 
 def welcome(address: str) -> str:

@@ -27,6 +27,7 @@ MODULES = (
     "policies",
     "sign_on_providers",
     "comparison",
+    "connections",
     "webhooks",
     "imports",
     "moves",

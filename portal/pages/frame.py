@@ -18,12 +18,13 @@ MENU = (
     (lazy("Home"), "home.page", None, ("home",)),
     (lazy("Contracts"), "contracts.index", "contract.read",
      ("contracts", "new_contracts", "drafts", "draft_steps", "clauses", "recipients", "sending", "documents",
-      "factor_requests")),
+      "factor_requests", "signing_elsewhere")),
     (lazy("Companies"), "parties.index", "party.read", ("parties",)),
     (lazy("Templates"), "templates.index", "template.read", ("templates",)),
     (lazy("Settings"), "installation.page", "person.read",
      ("installation", "setup_guide", "people", "sign_on_providers", "entities", "policies", "mail_settings",
-      "mail_reports", "text_messages", "operations", "addresses", "recovery")),
+      "mail_reports", "text_messages", "operations", "addresses", "recovery", "connections", "comparison",
+      "imports", "moves")),
 )  # fmt: skip
 # Pages for outside people have no menu and ask the database for nothing here.
 OUTSIDE = ("ceremony", "invitations", "mine")

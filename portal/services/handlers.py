@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 MODULES = (
+    "portal.services.account_checks",
     "portal.services.audit_chains",
     "portal.services.deliveries",
     "portal.services.demonstrations",

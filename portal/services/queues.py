@@ -54,6 +54,8 @@ WORK = {
     "note_enquiry": lazy("Answer whether a message is ours"),
     "fetch_executed": lazy("Fetch what was signed at a provider"),
     "withdraw_envelope": lazy("Withdraw at a provider"),
+    "check_account": lazy("Check an account at a provider"),
+    "rehearse_account": lazy("Try out an account at a provider"),
     "bring_archive": lazy("Bring the archive of a provider here"),
     "move_envelope": lazy("Move a signing request to another provider"),
     "follow_provider_switch": lazy("Change the provider on the day planned"),

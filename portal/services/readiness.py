@@ -15,7 +15,17 @@ from portal.i18n import gettext as _
 from portal.models import schema
 from portal.models.jobs import Job
 from portal.models.notices import Notice
-from portal.services import audit_chains, heartbeat, installation, keys, queues, sealing, storage
+from portal.services import (
+    account_checks,
+    audit_chains,
+    connections,
+    heartbeat,
+    installation,
+    keys,
+    queues,
+    sealing,
+    storage,
+)
 
 WORKER_SILENCE = heartbeat.SILENCE
 GATEWAY_PATIENCE = timedelta(minutes=15)
@@ -45,7 +55,7 @@ def concerns(now: datetime) -> list[Concern]:
         return [Concern("database", _("The database does not answer."))]
     if pending:
         return [Concern("tables", _("The tables are not up to date: run “countersign migrate up”."))]
-    checks = (keys_here, seals, worker, gateways, room, certificates, history, backup, failed)
+    checks = (keys_here, seals, worker, gateways, agreements, room, certificates, history, backup, failed)
     found = [concern for check in checks for concern in check(now)]
     return sorted(found, key=lambda each: not each.blocks)
 
@@ -100,6 +110,14 @@ def took_any(channel: str, since: datetime) -> bool:
         was_taken & (Notice.created_at >= since) & (Notice.channel == channel)
     )
     return bool(found.limit(1).exists())
+
+
+def agreements(now: datetime) -> Iterator[Concern]:
+    """Agreements for health data that end within thirty days, or have ended."""
+    for each in account_checks.ending_soon(now.date()):
+        said = connections.agreement_words(each, now.date())
+        sentence = _("Agreement for health data with %(name)s: %(said)s", name=each.name, said=said)
+        yield Concern(f"agreement-{each.id}", sentence, blocks=False)
 
 
 def room(_now: datetime) -> Iterator[Concern]:

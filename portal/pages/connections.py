@@ -1,0 +1,277 @@
+"""Settings of e-signature providers: connect, check, try out, make default, pause, disconnect."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, redirect, request, session, url_for
+
+from portal.clock import utc_now
+from portal.errors import Conflict, NotFound, PortalError
+from portal.i18n import gettext as _
+from portal.models.connections import Connection
+from portal.models.contracts import Document
+from portal.pages import account_view
+from portal.pages.documents import pdf_answer
+from portal.pages.forms import Form
+from portal.pages.guards import actor, person, requires
+from portal.pages.respond import leave, refuse, show, stay
+from portal.services import account_checks, calls, connections, documents, uploads
+from providers import registry
+from providers.errors import ProviderError
+
+bp = Blueprint("connections", __name__, url_prefix="/settings/providers")
+INDEX, EDIT, SHOW, STATE = (
+    "connections/index.html", "connections/edit.html", "connections/show.html", "connections/_state.html",
+)  # fmt: skip
+ERRAND, ERRAND_LIFE = "provider_errand", timedelta(minutes=10)
+LARGEST_AGREEMENT = 20 * 1024 * 1024
+
+
+@bp.get("")
+@requires("connection.read")
+def index() -> Response:
+    now = utc_now()
+    default = connections.default()
+    return show(
+        INDEX,
+        rows=[account_view.row(each, default, now) for each in connections.all_connections()],
+        ended=[each for each in connections.all_connections(ended=True) if each.status == "disconnected"],
+        is_built_in_default=default is None,
+        built_in=account_view.built_in(now),
+        offered=[(name, registry.label(name)) for name in registry.remote_names()],
+        now=now,
+    )
+
+
+# --- Entering and changing ------------------------------------------------------------------------
+
+
+@bp.get("/new/<name>")
+@requires("connection.edit", step_up=True)
+def new(name: str) -> Response:
+    demand_known(name)
+    form = Form(None, name=registry.label(name), **account_view.defaults(name))
+    return show(EDIT, form=form, **account_view.edit(name, None, form))
+
+
+@bp.post("/new/<name>")
+@requires("connection.edit", step_up=True)
+def create(name: str) -> Response:
+    demand_known(name)
+    form = Form(request.form)
+    values = account_view.values(name, form)
+    if "again" in request.form:  # another method was chosen: the same form with its fields
+        return show(EDIT, form=form, **account_view.edit(name, None, form))
+    try:
+        made = connections.create(name, form.text("name", most=80), values, by=actor(), now=utc_now())
+    except PortalError as error:
+        return refuse(EDIT, form, error, **account_view.edit(name, None, form))
+    if not account_view.needs_consent(made):
+        account_checks.ask(made, now=utc_now())
+    return leave(url_for(".page", connection_id=made.id))
+
+
+@bp.get("/<connection_id>/edit")
+@requires("connection.edit", step_up=True)
+def edit(connection_id: str) -> Response:
+    connection = connections.get(connection_id)
+    form = Form(
+        None, name=connection.name, **(account_view.defaults(connection.provider) | connection.settings)
+    )
+    return show(EDIT, form=form, **account_view.edit(connection.provider, connection, form))
+
+
+@bp.post("/<connection_id>/edit")
+@requires("connection.edit", step_up=True)
+def change(connection_id: str) -> Response:
+    connection, form = connections.get(connection_id), Form(request.form)
+    values = account_view.values(connection.provider, form)
+    if "again" in request.form:
+        return show(EDIT, form=form, **account_view.edit(connection.provider, connection, form))
+    try:
+        connections.change(connection, form.text("name", most=80), values, by=actor(), now=utc_now())
+    except PortalError as error:
+        return refuse(EDIT, form, error, **account_view.edit(connection.provider, connection, form))
+    fresh = connections.get(connection_id)
+    if fresh.checked_at is None and not account_view.needs_consent(fresh):
+        account_checks.ask(fresh, now=utc_now())
+    return leave(url_for(".page", connection_id=connection.id))
+
+
+def demand_known(name: str) -> None:
+    if name not in registry.remote_names():
+        raise NotFound
+
+
+# --- One account ------------------------------------------------------------------------------------
+
+
+@bp.get("/<connection_id>")
+@requires("connection.read")
+def page(connection_id: str) -> Response:
+    """The checklist and how it stands; for htmx the part that moves."""
+    return account_page(connections.get(connection_id))
+
+
+def account_page(
+    connection: Connection, *, status: int = 200, problem: str = "", form: Form | None = None
+) -> Response:
+    found = account_view.whole(connection, utc_now())
+    return show(SHOW, STATE, status, problem=problem, form=form or Form(None), **found)
+
+
+@bp.post("/<connection_id>/check")
+@requires("connection.edit")
+def check(connection_id: str) -> Response:
+    connection = connections.get(connection_id)
+    account_checks.ask(connection, now=utc_now())
+    return moved(connection)
+
+
+@bp.post("/<connection_id>/test-run")
+@requires("connection.edit")
+def rehearse(connection_id: str) -> Response:
+    return attempt(connection_id, lambda found: account_checks.rehearse(found, by=actor(), now=utc_now()))
+
+
+@bp.post("/<connection_id>/default")
+@requires("connection.edit", step_up=True)
+def make_default(connection_id: str) -> Response:
+    return attempt(connection_id, lambda found: connections.make_default(found, by=actor(), now=utc_now()))
+
+
+@bp.post("/builtin/default")
+@requires("connection.edit", step_up=True)
+def make_built_in_default() -> Response:
+    connections.make_default(None, by=actor(), now=utc_now())
+    return leave(url_for(".index"))
+
+
+@bp.post("/<connection_id>/pause")
+@requires("connection.edit")
+def pause(connection_id: str) -> Response:
+    return attempt(connection_id, lambda found: connections.pause(found, by=actor(), now=utc_now()))
+
+
+@bp.post("/<connection_id>/resume")
+@requires("connection.edit")
+def resume(connection_id: str) -> Response:
+    return attempt(connection_id, lambda found: connections.resume(found, by=actor(), now=utc_now()))
+
+
+@bp.post("/<connection_id>/disconnect")
+@requires("connection.edit", step_up=True)
+def disconnect(connection_id: str) -> Response:
+    return attempt(connection_id, lambda found: connections.disconnect(found, by=actor(), now=utc_now()))
+
+
+def attempt(connection_id: str, act: Any) -> Response:
+    """Do it and show the account again, with the reason where it was refused."""
+    connection = connections.get(connection_id)
+    try:
+        act(connection)
+    except PortalError as error:
+        return account_page(connections.get(connection_id), status=error.status, problem=error.message)
+    return moved(connections.get(connection_id))
+
+
+def moved(connection: Connection) -> Response:
+    fresh = connections.get(connection.id)
+    found = account_view.whole(fresh, utc_now())
+    return stay(url_for(".page", connection_id=fresh.id), STATE, problem="", form=Form(None), **found)
+
+
+# --- Consent at the provider ------------------------------------------------------------------------
+
+
+@bp.post("/<connection_id>/authorise")
+@requires("connection.edit", step_up=True)
+def authorise(connection_id: str) -> Response:
+    """On to the provider's own page, where an administrator lets us in."""
+    connection = connections.get(connection_id)
+    state = secrets.token_urlsafe(24)
+    try:
+        url = connections.provider(connection).authorise_url(
+            redirect_url=connections.redirect_address(), state=state
+        )
+    except ProviderError as error:
+        return account_page(connection, status=409, problem=calls.said(error))
+    session[ERRAND] = {"state": state, "connection": connection.id, "at": utc_now().isoformat()}
+    # Shown, not redirected to: a form may not lead to another site, a page may.
+    return show(
+        "connections/going.html", url=url, label=registry.label(connection.provider), connection=connection
+    )
+
+
+@bp.get("/oauth")
+@requires("connection.edit")
+def oauth() -> Response:
+    """Back from the provider: its answer counts once, in the browser that left for it, for ten minutes."""
+    errand: dict[str, str] = session.pop(ERRAND, {})
+    given = {name: value for name, value in request.args.items()}
+    now = utc_now()
+    is_ours = errand and secrets.compare_digest(errand["state"], given.get("state", ""))
+    if not is_ours or now - datetime.fromisoformat(errand["at"]) > ERRAND_LIFE:
+        raise Conflict(_("This answer was not asked for, or came too late. Press Connect again."))
+    connection = connections.get(errand["connection"])
+    try:
+        tokens = connections.provider(connection).authorise(
+            given, redirect_url=connections.redirect_address()
+        )
+    except ProviderError as error:
+        return account_page(connection, status=409, problem=calls.said(error))
+    connections.keep_tokens(connection, tokens)
+    connections.note("connection.authorised", connection, actor(), now)
+    account_checks.ask(connection, now=now)
+    answer = redirect(url_for(".page", connection_id=connection.id), 303)
+    return answer  # type: ignore[return-value]
+
+
+# --- Agreement for health data ----------------------------------------------------------------------
+
+
+@bp.post("/<connection_id>/agreement")
+@requires("connection.edit", step_up=True)
+def agreement(connection_id: str) -> Response:
+    """Put the business associate agreement on file: a PDF and its days."""
+    connection, form = connections.get(connection_id), Form(request.form)
+    signed, expires = form.date("baa_signed_on", required=True), form.date("baa_expires_on")
+    sent = request.files.get("agreement")
+    content = sent.stream.read(LARGEST_AGREEMENT + 1) if sent is not None else b""
+    if not content:
+        form.refuse("agreement", _("Choose the signed agreement as a PDF."))
+    elif len(content) > LARGEST_AGREEMENT:
+        form.refuse("agreement", _("This file is too large."))
+    if form.errors or signed is None:
+        return account_page(connection, status=422, form=form)
+    try:
+        name = (sent.filename or "agreement.pdf") if sent is not None else "agreement.pdf"
+        document = uploads.take(content, name, person=person(), now=utc_now())
+        account_checks.keep_agreement(connection, document, signed, expires, by=actor(), now=utc_now())
+    except PortalError as error:
+        for field, reason in getattr(error, "errors", {"": error.message}).items():
+            form.refuse("agreement" if field == "file" else field, reason)
+        return account_page(connection, status=error.status, form=form)
+    return leave(url_for(".page", connection_id=connection.id))
+
+
+@bp.get("/<connection_id>/agreement.pdf")
+@requires("connection.read")
+def agreement_file(connection_id: str) -> Response:
+    connection = connections.get(connection_id)
+    found = Document.get_or_none(Document.id == (connection.baa_document or ""))
+    if found is None:
+        raise NotFound
+    return pdf_answer(documents.read(found), found.file_name)
+
+
+@bp.get("/<connection_id>/requests")
+@requires("connection.read")
+def requests(connection_id: str) -> Response:
+    """What is open there, each linked."""
+    connection = connections.get(connection_id)
+    rows = connections.open_envelopes(connection)
+    return show("connections/requests.html", connection=connection, rows=rows)
