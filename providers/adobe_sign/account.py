@@ -65,14 +65,18 @@ class AdobeAccount(RemoteProvider):
 
     def put(self, path: str, body: dict[str, Any], *, read: str, etag: str = "") -> None:
         """Change what has not changed since `etag`; read again once where it has (412)."""
-        if etag:
-            try:
-                self.ask("PUT", path, headers={"If-Match": etag}, json=body)
-                return
-            except Refused as error:
-                if error.status != MODIFIED:
-                    raise
-        self.ask("PUT", path, headers={"If-Match": etag_of(self.ask("GET", read))}, json=body)
+        try:
+            self.put_once(path, body, etag or etag_of(self.ask("GET", read)))
+        except Refused as error:
+            if error.status != MODIFIED:
+                raise
+            self.put_once(path, body, etag_of(self.ask("GET", read)))
+
+    def put_once(self, path: str, body: dict[str, Any], etag: str) -> None:
+        """Adobe answers nothing or JSON; anything else says nothing of what became of it."""
+        reply = self.ask("PUT", path, headers={"If-Match": etag}, json=body)
+        if reply.body:
+            reply.json()
 
     def pages(self, path: str, key: str, **asked: str) -> Iterator[dict[str, Any]]:
         """Each object of a list, page after page."""
