@@ -161,7 +161,9 @@ class Client:
         fields = {"provider": self.label, "status": status, "code": code, "said": said[:500]}
         log.warning("provider.refused", extra={"fields": fields})
         if status == 429 or code in self._throttled:
-            return Throttled(BUSY, provider=self.label, retry_after_s=self._rest(headers, found))
+            return Throttled(
+                BUSY, provider=self.label, retry_after_s=self._rest({**self._told(found), **headers})
+            )
         if status >= 500 or status in (408, 425):
             return Unavailable(BROKEN, provider=self.label, status=status, retry_after_s=retry_after(headers))
         if (status == 401 and code not in self._refused) or code in self._expired:
@@ -174,11 +176,13 @@ class Client:
         refused.status, refused.code = status, code
         return refused
 
-    def _rest(self, headers: Mapping[str, str], found: Any) -> float:
+    def _told(self, found: Any) -> dict[str, str]:
+        """What the body says of resting, as the header that says it elsewhere."""
+        said = found.get(self._rest_field) if self._rest_field and isinstance(found, dict) else None
+        return {"retry-after": str(int(said))} if isinstance(said, int | float) else {}
+
+    def _rest(self, headers: Mapping[str, str]) -> float:
         asked = retry_after(headers)
-        if asked is None and self._rest_field and isinstance(found, dict):
-            said = found.get(self._rest_field)
-            asked = float(said) if isinstance(said, int | float) else None
         reset = headers.get(self._reset_header.lower(), "") if self._reset_header else ""
         if asked is None and reset.isdigit():
             asked = float(reset) - time.time()
