@@ -38,6 +38,7 @@ from providers.adobe_sign.states import (
     sets_of,
     state_of,
 )
+from providers.base import instant
 from providers.errors import Preparing, Refused, Unavailable, Unsupported
 from providers.http import GARBLED, Reply
 from providers.interface import (
@@ -61,7 +62,8 @@ NOT_YET = (
     "DOCUMENT_NOT_AVAILABLE",
     "DOCUMENT_NOT_YET_AVAILABLE",
 )
-SOON_S, LATER_S = 5.0, 20.0  # the same read is answered three times a minute at most
+# The same read is answered three times a minute at most, and reading a document may take half an hour.
+SOON_S, LATER_S, LONGEST_S = 5.0, 20.0, 180.0
 BY_TELEPHONE = "PHONE"
 
 
@@ -88,11 +90,15 @@ class AdobeSign(Lists):
         """Send out what is there, or tell how it stands where it has gone out."""
         envelope = remote(agreement_id, request)
         reply = self.agreement(agreement_id)
-        word = reply.object().get("status")
+        found = reply.object()
+        word = found.get("status")
         if self.connection.is_rehearsal or word in EDITABLE:  # a mock has one state, whatever it was sent
             return self.start(envelope, request, etag_of(reply))
         if word == UNREAD:
-            raise Preparing(agreement_id, READING, provider=LABEL, retry_after_s=LATER_S)
+            made_at = instant(found.get("createdDate"))
+            age = (self.connection.clock() - made_at).total_seconds() if made_at else 0.0
+            wait = min(max(age, LATER_S), LONGEST_S)  # as long again as it has taken so far
+            raise Preparing(agreement_id, READING, provider=LABEL, retry_after_s=wait)
         return self.whole(envelope, reply)
 
     def start(self, envelope: RemoteEnvelope, request: EnvelopeRequest, etag: str) -> EnvelopeState:

@@ -283,6 +283,20 @@ def test_it_waits_for_the_document_to_be_read(provider, vendor):
     assert calls(vendor, "POST", "/agreements") == 1
 
 
+@pytest.mark.parametrize(("age", "wait"), [(0, 20), (60, 60), (1500, 180)])
+def test_a_document_that_takes_long_is_asked_about_less_often(provider, vendor, clock, age, wait):
+    with pytest.raises(Preparing) as made:
+        provider.send(asked())
+    [envelope] = vendor.envelopes.values()
+    envelope.created_at = clock.now.replace(microsecond=0)
+    clock.now = envelope.created_at + timedelta(seconds=age)
+
+    with pytest.raises(Preparing) as reading:
+        provider.send(asked(is_repeat=True, remote_id=made.value.remote_id))
+
+    assert reading.value.retry_after_s == wait
+
+
 def test_what_changed_meanwhile_is_read_once_more(provider, vendor):
     send(provider, asked())
 
