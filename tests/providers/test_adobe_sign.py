@@ -18,6 +18,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pikepdf
 import pytest
 
+from portal.commands.providers import described
 from providers import rehearsal
 from providers.adobe_sign import AdobeSign, bodies, states
 from providers.adobe_sign.declared import SCOPES
@@ -709,6 +710,13 @@ def test_a_call_without_our_secret_or_our_id_is_not_read(call, changes):
 
     with pytest.raises(BadSignature):
         provider.read(replace(delivery, **changes))
+    assert provider.acknowledge(replace(delivery, **changes)).status == 403
+    assert provider.acknowledge(delivery).status == 200
+
+
+def test_before_anything_is_registered_no_call_is_read(provider, call):
+    with pytest.raises(BadSignature):
+        provider.read(replace(call[1], query="key="))
 
 
 def test_a_call_about_something_else_says_nothing(call):
@@ -862,9 +870,9 @@ LIVE = os.environ.get("COUNTERSIGN_LIVE_ADOBE_SIGN", "")
 
 
 @pytest.mark.live
-@pytest.mark.skipif(not LIVE, reason="needs COUNTERSIGN_LIVE_ADOBE_SIGN, a JSON file of settings")
+@pytest.mark.skipif(not LIVE, reason="COUNTERSIGN_LIVE_ADOBE_SIGN names no file")
 def test_a_real_account_passes_the_rehearsal():
-    provider = AdobeSign(Connection(json.loads(Path(LIVE).read_text())["settings"]))
+    provider = AdobeSign(described(Path(LIVE)))
     lines: list[rehearsal.Line] = []
 
     assert rehearsal.run(provider, lines.append), lines
