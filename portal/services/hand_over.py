@@ -29,7 +29,8 @@ def label(place: Place) -> str:
 def go(place: Place, *, by: Actor, now: datetime) -> tuple[str, Frame | None]:
     """The provider's signing address for this person, now, and what a page needs to open it in a frame.
 
-    Raises Conflict before every step of the gate is done, Unavailable while the provider is not ready.
+    Raises Conflict before every step of the gate is done and while the provider is not ready,
+    Unavailable where it says no.
     """
     with transaction():
         fresh = ceremonies.hold(place, now, until="factors")
@@ -61,7 +62,7 @@ def go(place: Place, *, by: Actor, now: datetime) -> tuple[str, Frame | None]:
             return url, provider.frame()
     except ProviderError as error:
         if error.retry:
-            raise Unavailable(
+            raise Conflict(
                 _("%(provider)s is not ready for you yet. Try again in a moment.", provider=label(place))
             ) from error
         raise Unavailable(
