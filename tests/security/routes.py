@@ -39,7 +39,7 @@ PUBLIC = {
     "sms_receipts": "what gateways report of text messages, each proved by its signature",
     "static_file": "style sheets and scripts",
     "verify": "checks a PDF for anybody, and shows nothing of it",
-    "webhooks": "calls of e-signature providers: kept as they came, and believed once a job has verified them",
+    "webhooks": "calls of e-signature providers: kept as they came, believed once a job has verified them",
 }
 # Addresses that machines call: no form's token can prove them, so each has a proof of its own. What
 # they answer to a call without it.
