@@ -87,7 +87,7 @@ def no_reasons(status: int, found: Any) -> tuple[str, str]:
 
 class Client:
     """Requests to one provider. `throttled` and `expired` are vendor codes that mean 429 and 401 under
-    another status."""
+    another status; `refused` are codes that say nothing of the credentials although they come with 401."""
 
     def __init__(
         self,
@@ -96,14 +96,18 @@ class Client:
         reasons: Reasons = no_reasons,
         throttled: tuple[str, ...] = (),
         expired: tuple[str, ...] = (),
+        refused: tuple[str, ...] = (),
         reset_header: str = "",
+        rest_field: str = "",
     ) -> None:
         self.label = label
         self.is_rehearsal = False
         self._reasons = reasons
         self._throttled = throttled
         self._expired = expired
+        self._refused = refused
         self._reset_header = reset_header  # holds the Unix second at which calls are allowed again
+        self._rest_field = rest_field  # of the JSON of a 429: seconds, where no header says them
         self._session: Any = None
 
     def request(self, method: str, url: str, *, accept: tuple[int, ...] = (), **what: Any) -> Reply:
@@ -157,10 +161,12 @@ class Client:
         fields = {"provider": self.label, "status": status, "code": code, "said": said[:500]}
         log.warning("provider.refused", extra={"fields": fields})
         if status == 429 or code in self._throttled:
-            return Throttled(BUSY, provider=self.label, retry_after_s=self._rest(headers))
+            return Throttled(
+                BUSY, provider=self.label, retry_after_s=self._rest({**self._told(found), **headers})
+            )
         if status >= 500 or status in (408, 425):
             return Unavailable(BROKEN, provider=self.label, status=status, retry_after_s=retry_after(headers))
-        if status == 401 or code in self._expired:
+        if (status == 401 and code not in self._refused) or code in self._expired:
             return Expired(NOT_LET_IN, provider=self.label)
         refused = (
             Refused(REFUSED, provider=self.label, reason=said[:300])
@@ -169,6 +175,11 @@ class Client:
         )
         refused.status, refused.code = status, code
         return refused
+
+    def _told(self, found: Any) -> dict[str, str]:
+        """What the body says of resting, as the header that says it elsewhere."""
+        said = found.get(self._rest_field) if self._rest_field and isinstance(found, dict) else None
+        return {"retry-after": str(int(said))} if isinstance(said, int | float) else {}
 
     def _rest(self, headers: Mapping[str, str]) -> float:
         asked = retry_after(headers)

@@ -11,6 +11,7 @@ from providers.interface import Capabilities, Ceremony, Connection, Provider, Se
 MODULES = {
     "builtin": "providers.builtin",
     "docusign": "providers.docusign",
+    "adobe_sign": "providers.adobe_sign",
     "signnow": "providers.signnow",
 }
 NO_SUCH = mark("%(name)s is not a provider here.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request, url_for
 
@@ -11,10 +12,11 @@ from portal.errors import PortalError
 from portal.i18n import gettext as _
 from portal.i18n import ngettext
 from portal.models.connections import Connection
+from portal.pages import guards
 from portal.pages.forms import Form
 from portal.pages.guards import actor, requires
 from portal.pages.respond import refuse, show, stay
-from portal.services import connections, moves
+from portal.services import connections, moves, permissions
 from providers import registry
 
 bp = Blueprint("moves", __name__, url_prefix="/settings/providers/move")
@@ -26,6 +28,13 @@ BUILT_IN = "builtin"
 @requires("connection.read")
 def page() -> Response:
     """With `to` in the address: what would change; without it, the choice."""
+    if (
+        request.args.get("to")
+        and permissions.allows(guards.person(), "connection.edit")
+        and not guards.is_stepped_up()
+    ):
+        # Asked for before the report, so that nothing chosen on it is lost to the question.
+        return guards.go("/step-up?" + urlencode({"next": guards.here()}))
     form = Form(None, to=request.args.get("to", ""), starts_on=utc_now().date().isoformat())
     return show(PAGE, form=form, **context(form))
 

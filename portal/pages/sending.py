@@ -395,6 +395,7 @@ def standing(
     recipient: Recipient, is_waited_for: bool, mail: Notice | None, code: Notice | None, contract: Contract
 ) -> dict[str, Any]:
     word, tone = WORDS[recipient.status]
+    is_ours = envelopes.we_write(recipient, recipient.envelope)
     reached = message_states.reached(mail)
     return {
         "row": recipient,
@@ -409,7 +410,8 @@ def standing(
         "number_from": factors.held_until(recipient, utc_now()) if recipient.factors else None,
         "can_be_corrected": recipient.status in ("created", "waiting", "sent", "opened"),
         "role": recipients.ROLES[recipient.role],
-        "code_url": factor_requests.code_url(contract, recipient),
+        "code_url": factor_requests.code_url(contract, recipient) if is_ours else "",
+        "is_ours": is_ours,
     }
 
 

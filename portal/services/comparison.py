@@ -44,12 +44,17 @@ def named(kind: str, text: object = "") -> Cell:
 
 def has(name: str) -> Callable[[str, Capabilities], Cell]:
     """The provider does it, or nobody does."""
-    return lambda _name, can: named(PROVIDER if getattr(can, name) else NO)
+    return lambda provider, can: named(itself(provider) if getattr(can, name) else NO)
+
+
+def itself(provider: str) -> str:
+    """Whose work it is where the provider does it: built in, that is Countersign's."""
+    return OURS if provider == "builtin" else PROVIDER
 
 
 def else_ours(name: str) -> Callable[[str, Capabilities], Cell]:
     """What the provider does not do, Countersign does around it."""
-    return lambda _name, can: named(PROVIDER if getattr(can, name) else OURS)
+    return lambda provider, can: named(itself(provider) if getattr(can, name) else OURS)
 
 
 def factor(*names: str) -> Callable[[str, Capabilities], Cell]:
@@ -66,7 +71,9 @@ def factor(*names: str) -> Callable[[str, Capabilities], Cell]:
     return cell
 
 
-def reminders(_name: str, can: Capabilities) -> Cell:
+def reminders(provider: str, can: Capabilities) -> Cell:
+    if provider == "builtin":
+        return named(OURS)
     if can.reminders or can.automatic_reminders:
         return named(BOTH if can.embedded else PROVIDER)
     return named(OURS, _("By Countersign, to people it checks first")) if can.embedded else named(NO)
@@ -78,6 +85,10 @@ def webhooks(_name: str, can: Capabilities) -> Cell:
     if can.signed_webhooks:
         return named(PROVIDER, _("Signed by the provider"))
     return named(OURS, _("Not signed; Countersign confirms each by asking"))
+
+
+def archive(provider: str, can: Capabilities) -> Cell:
+    return Cell("", _("None needed")) if provider == "builtin" else has("archive")(provider, can)
 
 
 def evidence(_name: str, can: Capabilities) -> Cell:
@@ -118,7 +129,7 @@ ROWS: tuple[tuple[object, Callable[[str, Capabilities], Cell]], ...] = (
     (lazy("Handed over by the signer"), has("delegation")),
     (lazy("Webhooks"), webhooks),
     (lazy("Audit file"), evidence),
-    (lazy("Archive can be brought over"), has("archive")),
+    (lazy("Archive can be brought over"), archive),
     (lazy("HIPAA agreement (BAA)"), has("health_data")),
     (lazy("Languages"), languages),
     (lazy("API and libraries"), fact("api")),

@@ -26,7 +26,7 @@ def main() -> int:
         command = [
             sys.executable,
             "-m",
-            "portal",
+            "portal.cli",
             "demo",
             "--port",
             str(wanted.port),
