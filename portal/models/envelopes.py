@@ -42,6 +42,10 @@ class Envelope(KeyedModel):
     ended_at = UtcField(null=True)
     ended_reason = peewee.TextField(default="")
 
+    class Meta:
+        # A provider's envelope belongs to one of ours.
+        indexes = ((("connection", "remote_id"), True),)
+
 
 class Recipient(KeyedModel):
     envelope = peewee.ForeignKeyField(Envelope, backref="recipients", on_delete="CASCADE")
@@ -69,7 +73,8 @@ class Recipient(KeyedModel):
     raw_status = peewee.TextField(default="")  # the provider's own word
     # created | waiting (not their turn) | sent | opened | signed | approved | declined | copied
     status = peewee.TextField(default="created")
-    # undelivered | not_mine (the number) | not_for_me | consent_withdrawn: shown to the owner
+    # undelivered | not_mine (the number) | not_for_me | consent_withdrawn | not_reminded | not_corrected
+    # (the provider did not do it): shown to the owner
     problem = peewee.TextField(default="")
     asked_at = UtcField(null=True)
     opened_at = UtcField(null=True)

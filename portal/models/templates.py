@@ -5,6 +5,7 @@ from __future__ import annotations
 import peewee
 
 from portal.models.base import JsonField, KeyedModel, UtcField
+from portal.models.connections import Connection
 
 
 class Template(KeyedModel):
@@ -12,6 +13,8 @@ class Template(KeyedModel):
     name = JsonField()  # language -> name
     created_at = UtcField()
     retired_at = UtcField(null=True)
+    # Through which account its contracts are signed; null: whatever the installation's default is.
+    connection = peewee.ForeignKeyField(Connection, null=True)
 
 
 class TemplateVersion(KeyedModel):

@@ -77,6 +77,7 @@ def standing(envelope: Envelope, now: datetime) -> dict[str, Any] | None:
         "rests_until": connections.is_open(account, now) if account is not None else None,
         "is_withdrawing": envelope.withdrawal is not None and envelope.status in ("queued", "sent"),
         "has_stopped": sending.has_stopped(envelope),
+        "may_try": sending.waits(envelope),
         "again_url": f"{url}/again",
         "refresh_url": f"{url}/refresh" if envelope.status == "sent" else "",
         "record_url": f"{url}/evidence.pdf" if envelope.companion else "",

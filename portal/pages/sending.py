@@ -67,6 +67,8 @@ PROBLEMS = {
     "not_mine": lazy("Says that the telephone number is not theirs."),
     "not_for_me": lazy("Says that this is not for them."),
     "consent_withdrawn": lazy("Does not agree to electronic records any more."),
+    "not_reminded": lazy("The provider did not remind them. Try again, or write to them yourself."),
+    "not_corrected": lazy("The provider did not take over the change. Try again, or withdraw the request."),
 }
 ENVELOPE_WORDS = {
     "queued": (lazy("Being sent"), "wait"),
@@ -294,7 +296,10 @@ def correct(reference: str, recipient_id: str) -> Response:
     if form.errors:
         return show(CORRECT, None, 422, contract=contract, recipient=recipient, form=form)
     try:
-        if remote_acts.is_asked_elsewhere(envelope) and typed != {**typed, **remote_acts.present(recipient)}:
+        present = remote_acts.present(recipient)
+        if remote_acts.is_asked_elsewhere(envelope) and typed != {**typed, **present}:
+            if typed["phone"] != recipient.phone:
+                recipients.correct(recipient, **{**typed, **present}, by=guards.actor(), now=utc_now())
             remote_acts.correct(recipient, typed["name"], typed["email"], by=guards.actor(), now=utc_now())
         else:
             recipients.correct(recipient, **typed, by=guards.actor(), now=utc_now())

@@ -24,6 +24,9 @@ def receive(connection_id: str) -> Response:
     """Store it, answer it as the provider expects, and leave the rest to a job. 413 above 10 MB."""
     request.max_content_length = webhooks.LARGEST_BYTES
     headers = {name.lower(): value for name, value in request.headers.items()}
-    delivery = Delivery(request.method, request.query_string.decode("latin-1"), headers, request.get_data())
+    body = request.get_data(cache=False, parse_form_data=False)
+    delivery = Delivery(request.method, request.query_string.decode("latin-1"), headers, body)
     answer = webhooks.receive(connection_id, delivery, now=utc_now())
-    return Response(answer.body, answer.status, headers=dict(answer.headers))
+    made = Response(answer.body, answer.status, mimetype="text/plain")  # never a page of ours
+    made.headers.update(dict(answer.headers))
+    return made

@@ -24,6 +24,7 @@ from portal.models.envelopes import Act, Envelope, Recipient
 from portal.models.people import Person
 from portal.services import (
     audit,
+    calls,
     connections,
     contract_states,
     jobs,
@@ -39,6 +40,7 @@ from providers import registry
 from providers.interface import EventKind, ProviderEvent
 
 OPEN = ("queued", "sent")
+PROVIDER = "provider"  # the kind of actor that tells what a provider says
 ASKED = ("sent", "opened")
 next_group = routing.next_group
 REMIND_EVERY = timedelta(hours=48)
@@ -138,7 +140,10 @@ def send(
             "envelope.queued", ("envelope", envelope.id), chain=contract.id, by=by, now=now,
             facts=queued_facts(envelope, people), personal={"message": message},
         )  # fmt: skip
-        jobs.add("send_envelope", {"envelope": envelope.id}, key=f"send:{envelope.id}", now=now)
+        jobs.add(
+            "send_envelope", {"envelope": envelope.id}, key=f"send:{envelope.id}", now=now,
+            max_attempts=12 if connection is None else calls.MOST_ATTEMPTS,
+        )  # fmt: skip
         failpoints.reach("envelope.before_commit")
     failpoints.reach("envelope.after_commit")
     return envelope
@@ -222,12 +227,17 @@ def opened(envelope: Envelope, event: ProviderEvent, by: Actor, now: datetime) -
 
 
 def acted(envelope: Envelope, event: ProviderEvent, by: Actor, now: datetime) -> None:
-    """Somebody signed or approved: the next are asked, or everything is complete."""
-    recipient = on_turn(envelope, event, now)
+    """Somebody signed or approved: the next are asked, or everything is complete.
+
+    Of what it reports a provider is the judge: nobody is too late or out of turn, and it alone says when
+    everything is complete.
+    """
+    is_told = by.kind == PROVIDER
+    recipient = told_of(envelope, event) if is_told else on_turn(envelope, event, now)
     status = "signed" if recipient.role == "signer" else "approved"
     if event.kind != status:
         raise Conflict(_("This person is not asked to do that."))
-    finish_recipient(recipient, status, now)
+    finish_recipient(recipient, status, min(event.at, now) if is_told else now)
     shown = event.document_sha256 or envelope.document.sha256
     record_of(f"recipient.{status}", recipient, envelope, by, now, document_sha256=shown, **event.facts)
     if we_write(recipient, envelope):
@@ -235,20 +245,27 @@ def acted(envelope: Envelope, event: ProviderEvent, by: Actor, now: datetime) ->
     if next_group(recipients_of(envelope)):
         ask_next(envelope, now)
         go_on(envelope, recipient, now)
+    elif is_told:
+        Envelope.update(next_poll_at=now).where(Envelope.id == envelope.id).execute()
     else:
         complete(envelope, by, now)
 
 
 def declined(envelope: Envelope, event: ProviderEvent, by: Actor, now: datetime) -> None:
     """One who says no ends it for all; the contract goes back to be negotiated."""
-    recipient = on_turn(envelope, event, now)
-    finish_recipient(recipient, "declined", now)
+    recipient = None
+    if by.kind != PROVIDER:
+        recipient = on_turn(envelope, event, now)
+        finish_recipient(recipient, "declined", now)
+    elif event.recipient_key:
+        recipient = told_of(envelope, event)
+        finish_recipient(recipient, "declined", min(event.at, now))
     close(envelope, "declined", event.reason, now)
-    record_of("recipient.declined", recipient, envelope, by, now, reason=event.reason, **event.facts)
+    if recipient is not None:
+        record_of("recipient.declined", recipient, envelope, by, now, reason=event.reason, **event.facts)
     record("envelope.declined", envelope, by, now)
-    if by.kind == "recipient" and envelope.provider != "builtin":
-        # Declined at our gate: nobody else is to sign there.
-        jobs.add("end_elsewhere", {"envelope": envelope.id}, key=f"end:{envelope.id}", now=now)
+    if by.kind != PROVIDER:
+        end_there(envelope, now)  # declined at our gate: nobody else is to sign there
     back_to("negotiation", envelope, by, now, event.reason or _("A signer declined."))
     signing_mails.tell_declined(envelope, recipient, event.reason, now)
 
@@ -273,7 +290,9 @@ def completed_elsewhere(envelope: Envelope, event: ProviderEvent, by: Actor, now
         raise Conflict(_("This signing request is complete once everybody has signed."))
     for recipient in recipients_of(envelope):
         if recipient.role != "copy" and recipient.status not in routing.DONE:
-            finish_recipient(recipient, "signed" if recipient.role == "signer" else "approved", now)
+            status = "signed" if recipient.role == "signer" else "approved"
+            finish_recipient(recipient, status, min(event.at, now))
+            record_of(f"recipient.{status}", recipient, envelope, by, now, **event.facts)
     complete(envelope, by, now)
 
 
@@ -297,18 +316,23 @@ STEPS: dict[EventKind, Callable[[Envelope, ProviderEvent, Actor, datetime], None
 
 
 def complete(envelope: Envelope, by: Actor, now: datetime) -> None:
-    become(envelope, "completed", ("sent",), ended_at=now, seal_status="pending")
+    become(
+        envelope, "completed", ("sent",), ended_at=now, seal_status="pending", problem="", next_poll_at=None
+    )
     contract = envelope.contract
     record("envelope.completed", envelope, by, now, document_sha256=envelope.document.sha256)
     contract_states.become(contract, "signed", by=by, now=now, sha256=envelope.document.sha256)
-    kind = "fetch_executed" if registry.capabilities(envelope.provider).seals else "seal_envelope"
-    jobs.add(kind, {"envelope": envelope.id}, key=f"seal:{envelope.id}", now=now)
+    is_theirs = registry.capabilities(envelope.provider).seals
+    jobs.add(
+        "fetch_executed" if is_theirs else "seal_envelope", {"envelope": envelope.id},
+        key=f"seal:{envelope.id}", now=now, max_attempts=calls.MOST_ATTEMPTS if is_theirs else 12,
+    )  # fmt: skip
     links.end_signing(envelope, now)
 
 
 def close(envelope: Envelope, status: str, reason: str, now: datetime) -> None:
     """End it without a signature; nobody is reminded and no signing link works any more."""
-    become(envelope, status, OPEN, ended_at=now, ended_reason=reason)
+    become(envelope, status, OPEN, ended_at=now, ended_reason=reason, problem="", next_poll_at=None)
     Recipient.update(next_reminder_at=None).where(Recipient.envelope == envelope).execute()
     links.end_signing(envelope, now)
 
@@ -341,12 +365,22 @@ def how_it_stands(envelope: Envelope) -> str:
     return sentences[envelope.status]
 
 
+def told_of(envelope: Envelope, event: ProviderEvent) -> Recipient:
+    """The recipient a provider tells of. Raises Conflict once they have acted, or all is over."""
+    recipient = one(envelope, event.recipient_key)
+    if envelope.status != "sent":
+        raise Conflict(how_it_stands(envelope))
+    if recipient.status in (*routing.DONE, "declined"):
+        raise Conflict(_("You have already answered; nothing was done twice."))
+    return recipient
+
+
 def on_turn(envelope: Envelope, event: ProviderEvent, now: datetime) -> Recipient:
     """The recipient, who may act now. Raises Conflict for everybody else."""
     recipient = one(envelope, event.recipient_key)
     if envelope.status != "sent":
         raise Conflict(how_it_stands(envelope))
-    if min(now, event.at) >= envelope.expires_at:
+    if now >= envelope.expires_at:
         raise Conflict(
             _("This signing request ran out of time on %(at)s.", at=format_datetime(envelope.expires_at))
         )
@@ -374,12 +408,16 @@ def finish_recipient(recipient: Recipient, status: str, now: datetime) -> None:
 def ask_next(envelope: Envelope, now: datetime) -> None:
     """Ask everybody whose turn it is and who has not been asked."""
     group = next_group(recipients_of(envelope))
+    can = registry.capabilities(envelope.provider)
+    has_reminded = can.reminders and not can.automatic_reminders
     for recipient in group:
         if recipient.status == "waiting":
             writes = we_write(recipient, envelope)
             recipient.status = "sent"
             Recipient.update(
-                status="sent", asked_at=now, next_reminder_at=now + REMIND_EVERY if writes else None
+                status="sent",
+                asked_at=now,
+                next_reminder_at=now + REMIND_EVERY if writes or has_reminded else None,
             ).where(Recipient.id == recipient.id).execute()
             record_of("recipient.asked", recipient, envelope, SYSTEM, now)
             if writes:
@@ -401,6 +439,7 @@ def go_on(envelope: Envelope, recipient: Recipient, now: datetime) -> None:
             {"envelope": envelope.id},
             key=f"step:{envelope.id}:{step[0]}:{step[1]}",
             now=now,
+            max_attempts=calls.MOST_ATTEMPTS,
         )
 
 
@@ -490,10 +529,19 @@ def withdraw(
     asked = {"kind": kind, "reason": reason, "by": [by.kind, by.id], "said": said}
     Envelope.update(withdrawal=asked).where(Envelope.id == envelope.id).execute()
     record("envelope.withdrawal_asked", envelope, by, now, reason=reason, kind=kind)
-    jobs.add(
+    jobs.add_again(
         "withdraw_envelope", {"envelope": envelope.id}, key=f"withdraw:{envelope.id}", now=now,
-        max_attempts=200,
+        max_attempts=calls.MOST_ATTEMPTS,
     )  # fmt: skip
+
+
+def end_there(envelope: Envelope, now: datetime) -> None:
+    """Have a provider end what has ended here, in the caller's transaction; nothing where it never went."""
+    if envelope.provider != "builtin" and envelope.handed_at is not None:
+        jobs.add_again(
+            "end_elsewhere", {"envelope": envelope.id}, key=f"end:{envelope.id}", now=now,
+            max_attempts=calls.MOST_ATTEMPTS,
+        )  # fmt: skip
 
 
 @jobs.recurring("expire", timedelta(minutes=5))

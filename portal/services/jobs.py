@@ -66,11 +66,11 @@ class Context:
         if held is None:
             raise LostLease(f"job {self.job_id} is no longer ours")
 
-    def renew(self) -> None:
-        """Prolong the lease during long work."""
+    def renew(self, lease: timedelta = LEASE) -> None:
+        """Prolong the lease during, or before, long work."""
         with transaction():
             self.hold()
-            Job.update(lease_until=self.clock() + LEASE).where(Job.id == self.job_id).execute()
+            Job.update(lease_until=self.clock() + lease).where(Job.id == self.job_id).execute()
 
 
 Handler = Callable[[dict[str, Any], Context], None]
@@ -238,6 +238,29 @@ def mine(job: Job, **values: Any) -> bool:
         .execute()
     )
     return bool(changed)
+
+
+def add_again(kind: str, payload: dict[str, Any], *, key: str, now: datetime, max_attempts: int = 12) -> None:
+    """As `add`, for a key that may have run before: what has ended starts anew, what waits runs now."""
+    add(kind, payload, key=key, now=now, max_attempts=max_attempts)
+    Job.update(payload=payload).where((Job.key == key) & (Job.status != "running")).execute()
+    ended = (Job.key == key) & (Job.status == "done")
+    Job.update(status="ready", attempts=0, run_at=now, finished_at=None).where(ended).execute()
+    hurry(key, now)
+
+
+def hurry(key: str, now: datetime) -> bool:
+    """Run the job of this key now: one that waits for its next try, has failed, or was set aside.
+    False for others."""
+    with transaction():
+        job = Job.get_or_none(Job.key == key)
+        if job is None:
+            return False
+        Job.update(status="failed").where((Job.id == job.id) & (Job.status == "set_aside")).execute()
+        if retry(job.id, now):
+            return True
+        waits = (Job.id == job.id) & (Job.status == "ready") & (Job.run_at > now)
+        return bool(Job.update(run_at=now).where(waits).execute())
 
 
 def retry(job_id: int, now: datetime) -> bool:

@@ -153,7 +153,6 @@ def lost(before: Connection | None, after: str) -> tuple[str, ...]:
     said = []
     named = {
         "approvers": _("People who approve without signing"),
-        "copies": _("Copies for people who only read"),
         "corrections": _("Correcting an address after sending"),
         "delegation": _("Handing over to somebody else"),
         "bulk": _("One document to many people in one call"),
@@ -170,7 +169,7 @@ def lost(before: Connection | None, after: str) -> tuple[str, ...]:
 def may_move(envelope: Envelope) -> bool:
     """Whether one action may send it through another account: withdrawn, or never arrived."""
     if envelope.status == "queued":
-        return envelope.provider != "builtin" and sending.has_stopped(envelope)
+        return envelope.provider != "builtin" and sending.waits(envelope)
     return envelope.status == "voided" and is_ready(envelope.contract)
 
 
@@ -211,10 +210,7 @@ def give_up(envelope: Envelope, by: Actor, now: datetime) -> None:
     reason = with_reason(envelope.contract.prevailing_language, envelope.provider)
     event = ProviderEvent(EventKind.VOIDED, now, reason=reason)
     envelopes.apply_event(envelope.id, event, by=by, now=now)
-    if envelope.handed_at is not None:
-        jobs.add(
-            "end_elsewhere", {"envelope": envelope.id}, key=f"end:{envelope.id}", now=now, max_attempts=500
-        )
+    envelopes.end_there(envelope, now)
 
 
 def with_reason(language: str, provider: str) -> str:

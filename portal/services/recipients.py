@@ -348,7 +348,12 @@ def correct(recipient: Recipient, *, name: str, email: str, phone: str, by: Acto
         changed = [field for field, value in values.items() if value != getattr(recipient, field)]
         if not changed:
             return
-        if recipient.status in envelopes.ASKED:
+        if "phone" in changed and recipient.native_factors and envelope.handed_at is not None:
+            raise Conflict(
+                _("The provider has this number already. Withdraw the request, then send it again.")
+            )
+        is_asked_by_us = recipient.status in envelopes.ASKED and envelopes.we_write(recipient, envelope)
+        if is_asked_by_us:
             notices.check_rate("mail", values["email"], by.id, now)
         held = {"phone_from": now + factors.NUMBER_HOLD} if "phone" in changed else {}
         Recipient.update(**values, **held, problem="", session_epoch=Recipient.session_epoch + 1).where(
@@ -362,7 +367,7 @@ def correct(recipient: Recipient, *, name: str, email: str, phone: str, by: Acto
             facts={"envelope": envelope.id, "key": recipient.key, "changed": changed},
             personal={**before, **values},
         )  # fmt: skip
-        if recipient.status in envelopes.ASKED:
+        if is_asked_by_us:
             fresh = Recipient.get_by_id(recipient.id)
             signing_mails.ask(fresh, envelope, now, by=by.id)
 

@@ -13,7 +13,7 @@ from portal.errors import Conflict
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.envelopes import Envelope, Recipient
-from portal.services import envelopes, jobs, notices, signing_mails
+from portal.services import envelopes, jobs, notices, remote_acts, signing_mails
 from portal.services.audit import SYSTEM, Actor
 
 MOST = 5
@@ -40,6 +40,7 @@ def due(now: datetime) -> list[Recipient]:
             & Recipient.status.in_(envelopes.ASKED)
             & Recipient.problem.not_in(NOT_REMINDED)
             & (Envelope.status == "sent")
+            & Envelope.withdrawal.is_null()
             & (Envelope.expires_at > now)
         )
         .order_by(Recipient.next_reminder_at)
@@ -71,7 +72,10 @@ def remind_one(recipient: Recipient, now: datetime) -> None:
         signing_mails.tell_not_answered(recipient, envelope, now)
     else:
         envelopes.record_of("recipient.reminded", recipient, envelope, SYSTEM, now, number=number)
-        signing_mails.remind(recipient, envelope, now)
+        if envelopes.we_write(recipient, envelope):
+            signing_mails.remind(recipient, envelope, now)
+        else:
+            remote_acts.queue_reminder(recipient, now)
 
 
 def remind_now(recipient: Recipient, *, by: Actor, now: datetime) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from portal import failpoints
 from portal.errors import Conflict, Invalid
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.envelopes import Envelope, Recipient
+from portal.models.people import Person
 from portal.services import (
     calls,
     envelopes,
@@ -32,6 +32,8 @@ from providers import registry
 from providers.errors import ProviderError, Refused
 from providers.interface import EventKind, ProviderEvent
 
+SENDING_WAIT = timedelta(seconds=10)
+
 log = logging.getLogger(__name__)
 
 
@@ -45,25 +47,34 @@ def withdraw_job(payload: dict[str, Any], context: jobs.Context) -> None:
     asked = envelope.withdrawal
     if asked is None or envelope.status not in envelopes.OPEN:
         return
+    if sending.is_under_way(envelope):
+        raise jobs.Retry("it is being handed over at this moment", SENDING_WAIT)
+    context.renew(calls.LEASE)
     try:
         with calls.to(remote.account_of(envelope), context.clock()):
             is_there = end_there(envelope, asked["reason"] or asked["kind"], context.clock())
     except ProviderError as error:
-        Envelope.update(problem=calls.said(error)[:500]).where(Envelope.id == envelope.id).execute()
-        raise calls.later(error) from error
-    failpoints.reach("withdraw.after_call")
+        remote.tell(envelope, error)
+        raise calls.later(error, context.attempts) from error
     with transaction():
         context.hold()
         now = context.clock()
+        locked = envelopes.lock(envelope.id)
         Envelope.update(problem="").where(Envelope.id == envelope.id).execute()
-        if envelopes.get(envelope.id).status in envelopes.OPEN:
+        if locked.status in envelopes.OPEN:
             kind = EventKind.EXPIRED if asked["kind"] == "expired" else EventKind.VOIDED
-            by = Actor(*asked["by"])
+            by = whoever(*asked["by"])
             facts = {"said": asked["said"]} if asked.get("said") else {}
             event = ProviderEvent(kind, now, reason=asked["reason"], facts=facts)
             envelopes.apply_event(envelope.id, event, by=by, now=now)
     if not is_there:
         log.info("envelope %s: nothing was there to withdraw", envelope.id)
+
+
+def whoever(kind: str, who: str) -> Actor:
+    """Who asked for it, as the trail names them."""
+    person = Person.get_or_none(Person.id == who) if kind == "person" else None
+    return Actor(kind, who) if person is None else Actor(kind, who, person.name, person.email)
 
 
 def end_there(envelope: Envelope, reason: str, now: datetime) -> bool:
@@ -91,13 +102,16 @@ def end_there(envelope: Envelope, reason: str, now: datetime) -> bool:
 
 @jobs.handler("end_elsewhere", outward=True)
 def end_job(payload: dict[str, Any], context: jobs.Context) -> None:
-    """Void at the provider what somebody declined at our gate."""
+    """Void at the provider what has ended here: declined at our gate, or sent through another account."""
     envelope = envelopes.get(payload["envelope"])
+    if sending.is_under_way(envelope):
+        raise jobs.Retry("it is being handed over at this moment", SENDING_WAIT)
+    context.renew(calls.LEASE)
     try:
         with calls.to(remote.account_of(envelope), context.clock()):
             end_there(envelope, envelope.ended_reason or "declined", context.clock())
     except ProviderError as error:
-        raise calls.later(error) from error
+        raise calls.later(error, context.attempts) from error
 
 
 @jobs.on_failure("withdraw_envelope")
@@ -118,6 +132,8 @@ def remind(recipient: Recipient, *, by: Actor, now: datetime) -> None:
         if not registry.capabilities(envelope.provider).reminders:
             label = registry.label(envelope.provider)
             raise Conflict(_("%(provider)s cannot remind one person.", provider=label))
+        if envelope.withdrawal is not None:
+            raise Conflict(_("This request is being withdrawn."))
         recipient = Recipient.get_by_id(recipient.id)
         if envelope.status != "sent":
             raise Conflict(envelopes.how_it_stands(envelope))
@@ -126,11 +142,16 @@ def remind(recipient: Recipient, *, by: Actor, now: datetime) -> None:
                 _("It is not the turn of %(name)s, so there is nothing to ask.", name=recipient.name)
             )
         notices.check_rate("mail", recipient.email, by.id, now)
+        at = recipient.next_reminder_at and now + envelopes.REMIND_EVERY
+        Recipient.update(next_reminder_at=at, problem="").where(Recipient.id == recipient.id).execute()
         envelopes.record_of("recipient.reminded", recipient, envelope, by, now, by_hand=True)
-        jobs.add(
-            "remind_elsewhere", {"recipient": recipient.id}, now=now,
-            key=f"remind:{recipient.id}:{now.isoformat(timespec='minutes')}",
-        )  # fmt: skip
+        queue_reminder(recipient, now)
+
+
+def queue_reminder(recipient: Recipient, now: datetime) -> None:
+    """Have the provider write again, inside the caller's transaction."""
+    key = f"remind:{recipient.id}:{now.isoformat(timespec='minutes')}"
+    jobs.add("remind_elsewhere", {"recipient": recipient.id}, now=now, key=key, max_attempts=30)
 
 
 @jobs.handler("remind_elsewhere", outward=True)
@@ -139,11 +160,32 @@ def remind_job(payload: dict[str, Any], context: jobs.Context) -> None:
     envelope = envelopes.get(recipient.envelope.id)
     if envelope.status != "sent" or recipient.status not in envelopes.ASKED:
         return
+    context.renew(calls.LEASE)
     try:
         with calls.to(remote.account_of(envelope), context.clock()):
             remote.provider_of(envelope).remind(remote.handle(envelope), recipient.key)
     except ProviderError as error:
-        raise calls.later(error) from error
+        raise calls.later(error, context.attempts) from error
+
+
+@jobs.on_failure("remind_elsewhere")
+def not_reminded(payload: dict[str, Any], reason: str, now: datetime) -> None:
+    note_problem(payload["recipient"], "not_reminded", reason, now)
+
+
+@jobs.on_failure("correct_elsewhere")
+def not_corrected(payload: dict[str, Any], reason: str, now: datetime) -> None:
+    note_problem(payload["recipient"], "not_corrected", reason, now)
+
+
+def note_problem(recipient_id: str, problem: str, reason: str, now: datetime) -> None:
+    """What the provider did not do for a person stands beside them, with its reason in the trail."""
+    recipient = Recipient.get_by_id(recipient_id)
+    Recipient.update(problem=problem).where(Recipient.id == recipient_id).execute()
+    envelopes.record_of(
+        "recipient.not_corrected" if problem == "not_corrected" else "recipient.not_reminded",
+        recipient, recipient.envelope, SYSTEM, now, reason=reason,
+    )  # fmt: skip
 
 
 def is_asked_elsewhere(envelope: Envelope) -> bool:
@@ -162,29 +204,38 @@ def correct(recipient: Recipient, name: str, email: str, *, by: Actor, now: date
         raise Invalid({"email": _("%(provider)s cannot change it. Withdraw and send again.", provider=label)})
     with transaction():
         envelope = envelopes.lock(recipient.envelope.id)
+        recipient = Recipient.get_by_id(recipient.id)
+        if envelope.status == "queued":
+            raise Conflict(_("It is being handed over. Try again in a minute."))
+        if envelope.status != "sent":
+            raise Conflict(envelopes.how_it_stands(envelope))
         if recipient.status in (*routing.DONE, "declined"):
             raise Conflict(_("This person has answered already."))
+        values = recipients.corrected(
+            recipient, envelope, recipients.one_line(name), email.strip().lower(), recipient.phone
+        )
         envelopes.record_of("recipient.correction_asked", recipient, envelope, by, now)
-        jobs.add(
-            "correct_elsewhere", {"recipient": recipient.id, "name": name, "email": email}, now=now,
-            key=f"correct:{recipient.id}:{now.isoformat()}",
-        )  # fmt: skip
+        said = {"recipient": recipient.id, "name": values["name"], "email": values["email"]}
+        key = f"correct:{recipient.id}:{now.isoformat()}"
+        jobs.add("correct_elsewhere", said, now=now, key=key, max_attempts=30)
 
 
 @jobs.handler("correct_elsewhere", outward=True)
 def correct_job(payload: dict[str, Any], context: jobs.Context) -> None:
     recipient = Recipient.get_by_id(payload["recipient"])
     envelope = envelopes.get(recipient.envelope.id)
-    if envelope.status != "sent" or recipient.email == payload["email"]:
+    if envelope.status != "sent" or present(recipient) == {k: payload[k] for k in ("name", "email")}:
         return
+    if recipient.status in (*routing.DONE, "declined"):
+        return
+    context.renew(calls.LEASE)
     try:
         with calls.to(remote.account_of(envelope), context.clock()):
             remote.provider_of(envelope).correct(
                 remote.handle(envelope), recipient.key, name=payload["name"], email=payload["email"]
             )
     except ProviderError as error:
-        Envelope.update(problem=calls.said(error)[:500]).where(Envelope.id == envelope.id).execute()
-        raise calls.later(error) from error
+        raise calls.later(error, context.attempts) from error
     with transaction():
         context.hold()
         if recipient.is_embedded:
@@ -212,12 +263,14 @@ def next_step_job(payload: dict[str, Any], context: jobs.Context) -> None:
     if envelope.status != "sent":
         return
     request = replace(sending.request_of(envelope, is_repeat=True), remote_id=envelope.remote_id or "")
+    context.renew(calls.LEASE)
     try:
         with calls.to(remote.account_of(envelope), context.clock()):
             state = remote.provider_of(envelope).send_next(remote.handle(envelope), request)
     except ProviderError as error:
-        Envelope.update(problem=calls.said(error)[:500]).where(Envelope.id == envelope.id).execute()
-        raise calls.later(error) from error
+        remote.tell(envelope, error)
+        raise calls.later(error, context.attempts) from error
     with transaction():
         context.hold()
+        Envelope.update(problem="").where(Envelope.id == envelope.id).execute()
         remote_states.take_in(envelope.id, state, now=context.clock())

@@ -12,10 +12,12 @@ from datetime import datetime
 
 from portal.errors import Conflict
 from portal.i18n import gettext as _
+from portal.i18n import use
 from portal.models.base import transaction
 from portal.models.envelopes import Act, Envelope, Recipient
 from portal.services import envelopes, native_factors, routing
 from portal.services.audit import Actor
+from providers import registry
 from providers.interface import (
     EnvelopeState,
     EnvelopeStatus,
@@ -25,10 +27,7 @@ from providers.interface import (
     RecipientStatus,
 )
 
-ACTED = {
-    RecipientStatus.SIGNED: EventKind.SIGNED,
-    RecipientStatus.APPROVED: EventKind.APPROVED,
-}
+ACTED = (RecipientStatus.SIGNED, RecipientStatus.APPROVED)
 ENDED = {
     EnvelopeStatus.VOIDED: EventKind.VOIDED,
     EnvelopeStatus.EXPIRED: EventKind.EXPIRED,
@@ -42,8 +41,11 @@ def take_in(envelope_id: str, state: EnvelopeState, *, now: datetime) -> Envelop
     """Move the envelope to where the provider says it is; nothing when that is behind or unknown."""
     with transaction():
         envelope = envelopes.lock(envelope_id)
+        is_known = envelope.raw_status == plain(state.raw_status)[:100]
         remember(envelope, state)
-        by = Actor("provider", envelope.provider)
+        by = Actor(envelopes.PROVIDER, envelope.provider, registry.label(envelope.provider))
+        if envelope.status in ("voided", "declined", "expired") and not is_known:
+            note_contradiction(envelope, state, by, now)
         if envelope.status == "queued" and state.status in (EnvelopeStatus.SENT, EnvelopeStatus.COMPLETED):
             envelopes.apply_event(envelope.id, ProviderEvent(EventKind.SENT, now), by=by, now=now)
         if envelopes.get(envelope.id).status == "sent":
@@ -52,21 +54,41 @@ def take_in(envelope_id: str, state: EnvelopeState, *, now: datetime) -> Envelop
         return envelopes.get(envelope.id)
 
 
+def plain(text: str) -> str:
+    """What a database takes, and people read."""
+    return text.replace("\0", "")[:2000]
+
+
+def note_contradiction(envelope: Envelope, state: EnvelopeState, by: Actor, now: datetime) -> None:
+    """It was completed there after it had ended here: nobody may overlook that, and nothing is undone."""
+    if state.status is not EnvelopeStatus.COMPLETED:
+        return
+    log.warning("envelope %s: completed at its provider after it was %s here", envelope.id, envelope.status)
+    with use(envelope.sender.language):
+        problem = _(
+            "%(provider)s says that everybody signed it there, after it had ended here.", provider=by.name
+        )
+    Envelope.update(problem=problem).where(Envelope.id == envelope.id).execute()
+    envelopes.record(
+        "envelope.contradicted", envelope, by, now, here=envelope.status, there=state.status.value
+    )
+
+
 def remember(envelope: Envelope, state: EnvelopeState) -> None:
     """The provider's own words and ids, beside ours."""
-    if state.raw_status and state.raw_status != envelope.raw_status:
-        Envelope.update(raw_status=state.raw_status[:100]).where(Envelope.id == envelope.id).execute()
+    word = plain(state.raw_status)[:100]
+    if word and word != envelope.raw_status:
+        Envelope.update(raw_status=word).where(Envelope.id == envelope.id).execute()
     if state.status is EnvelopeStatus.UNKNOWN:
         log.warning(
             "envelope %s: %s says %r, a word not known here", envelope.id, envelope.provider, state.raw_status
         )
     for each in state.recipients:
-        Recipient.update(
-            remote_id=each.remote_id or Recipient.remote_id, raw_status=each.raw_status[:100]
-        ).where(
+        number, word = plain(each.remote_id), plain(each.raw_status)[:100]
+        Recipient.update(remote_id=number or Recipient.remote_id, raw_status=word).where(
             (Recipient.envelope == envelope)
             & (Recipient.key == each.key)
-            & ((Recipient.remote_id != each.remote_id) | (Recipient.raw_status != each.raw_status[:100]))
+            & ((Recipient.remote_id != number) | (Recipient.raw_status != word))
         ).execute()
 
 
@@ -87,8 +109,7 @@ def one(envelope: Envelope, recipient: Recipient, told: RecipientState, by: Acto
     """Move one person forward; true when something changed."""
     if recipient.status in (*routing.DONE, "declined"):
         return False
-    kind = ACTED.get(told.status)
-    if kind is not None:
+    if told.status in ACTED:
         # A provider without approvers reports a signature; here the role says what it was.
         kind = EventKind.APPROVED if recipient.role == "approver" else EventKind.SIGNED
         return applied(envelope, kind, recipient.key, told, by, now)
@@ -99,11 +120,16 @@ def one(envelope: Envelope, recipient: Recipient, told: RecipientState, by: Acto
     return False
 
 
+def moment(at: datetime | None, now: datetime) -> datetime:
+    """When it happened there; never later than we hear of it."""
+    return min(at, now) if at is not None else now
+
+
 def applied(
     envelope: Envelope, kind: EventKind, key: str, told: RecipientState, by: Actor, now: datetime
 ) -> bool:
     """Apply it where it fits; a state that is ahead of the order waits for the others."""
-    event = ProviderEvent(kind, told.at or now, recipient_key=key, reason=told.reason)
+    event = ProviderEvent(kind, moment(told.at, now), recipient_key=key, reason=plain(told.reason))
     try:
         with transaction():
             if kind in (EventKind.SIGNED, EventKind.APPROVED):
@@ -140,29 +166,35 @@ def end(envelope: Envelope, state: EnvelopeState, by: Actor, now: datetime) -> N
     """Completed, declined, voided, expired or failed."""
     if envelopes.get(envelope.id).status != "sent":
         return
+    at, reason = moment(state.at, now), plain(state.reason)
     event: ProviderEvent | None = None
     if state.status is EnvelopeStatus.COMPLETED:
-        event = ProviderEvent(EventKind.COMPLETED, state.at or now)
+        event = ProviderEvent(EventKind.COMPLETED, at)
         for left in envelopes.recipients_of(envelope):
             if left.role != "copy" and left.status not in routing.DONE:
                 note_act(envelope, left.key, "sign" if left.role == "signer" else "approve", event)
     elif state.status is EnvelopeStatus.DECLINED:
         who = decliner(envelope, state)
-        note_act(envelope, who.key, "decline", ProviderEvent(EventKind.DECLINED, who.at or state.at or now))
-        event = ProviderEvent(EventKind.DECLINED, state.at or now, who.key, who.reason or state.reason)
+        if who is None:
+            event = ProviderEvent(EventKind.DECLINED, at, reason=reason)
+        else:
+            event = ProviderEvent(
+                EventKind.DECLINED, moment(who.at or state.at, now), who.key, plain(who.reason) or reason
+            )
+            note_act(envelope, who.key, "decline", event)
     elif state.status in ENDED:
-        reason = state.reason
         if state.status is EnvelopeStatus.FAILED:
             reason = reason or _("The provider could not process it.")
-        event = ProviderEvent(ENDED[state.status], state.at or now, reason=reason)
+        event = ProviderEvent(ENDED[state.status], at, reason=reason)
     if event is not None:
         envelopes.apply_event(envelope.id, event, by=by, now=now)
 
 
-def decliner(envelope: Envelope, state: EnvelopeState) -> RecipientState:
-    """Who declined, as told; else the first whose turn it is."""
-    told = [each for each in state.recipients if each.status is RecipientStatus.DECLINED]
-    if told:
-        return told[0]
-    group = envelopes.next_group(envelopes.recipients_of(envelope))
-    return RecipientState(group[0].key, RecipientStatus.DECLINED)
+def decliner(envelope: Envelope, state: EnvelopeState) -> RecipientState | None:
+    """Who declined, as told; else the only one whose turn it is. None where that is not known."""
+    left = {r.key: r for r in envelopes.recipients_of(envelope) if r.status not in routing.DONE}
+    for each in state.recipients:
+        if each.status is RecipientStatus.DECLINED and each.key in left:
+            return each
+    group = envelopes.next_group(left.values())
+    return RecipientState(group[0].key, RecipientStatus.DECLINED) if len(group) == 1 else None

@@ -14,6 +14,16 @@ def group_of(recipient: Recipient) -> tuple[int, int]:
     return recipient.routing_order, 0 if recipient.role == "approver" else 1
 
 
+def steps(recipients: Iterable[Recipient]) -> dict[str, int]:
+    """By key, for those who act: the order as providers are told it, from 1 and without gaps.
+
+    Who approves has a step before those who sign with the same number.
+    """
+    acting = [r for r in recipients if r.role != "copy"]
+    groups = sorted({group_of(r) for r in acting})
+    return {r.key: groups.index(group_of(r)) + 1 for r in acting}
+
+
 def next_group(recipients: Iterable[Recipient]) -> list[Recipient]:
     """Who is to act now; empty when everybody has."""
     left = [r for r in recipients if r.role != "copy" and r.status not in DONE]

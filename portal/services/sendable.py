@@ -98,7 +98,7 @@ def way(factors: list[str], person: Mapping[str, Any], provider: str) -> Way:
         by_text = factor in ("sms", "sms_or_totp") and "sms" in offered and person.get("phone")
         if by_text:
             native.append("sms")
-        elif factor in offered:
+        elif factor in offered and factor != "totp":  # whose apps are known here alone
             native.append(factor)
         else:
             gated.append(factor)
@@ -125,22 +125,21 @@ def gaps(people: list[dict[str, Any]], document: Document | None) -> dict[str, s
 def blocks(contract: Contract, people: list[dict[str, Any]], provider: str) -> dict[str, str]:
     """By person: the factor policy asks for that this person, or this provider, cannot meet."""
     offers, label = registry.capabilities(provider), registry.label(provider)
-    gate = registry.capabilities("builtin").factors if offers.embedded else frozenset()
+    ours = registry.capabilities("builtin").factors
+    gate = ours if offers.embedded else frozenset()
     found: dict[str, str] = {}
     several = len({p.get("routing_order", 1) for p in people if p["role"] != "copy"}) > 1
     for person in people:
         factors, _reasons = policies.factors_for(contract, person)
         chosen = way(factors, person, provider)
         for factor in chosen.gated:
-            reason = unmet(factor, person, gate, label)
+            # Copies are ours to send, whoever has people sign.
+            offered = ours if person["role"] == "copy" else gate
+            reason = unmet(factor, person, offered, provider)
             if reason:
                 found.setdefault(person["key"], reason)
         if person["role"] == "approver" and not offers.approvers:
             found.setdefault(person["key"], _("%(provider)s knows no approvers.", provider=label))
-        if person["role"] == "copy" and not offers.copies:
-            found.setdefault(
-                person["key"], _("%(provider)s sends no copies to people who only read.", provider=label)
-            )
         if several and not offers.signing_order:
             found.setdefault(person["key"], _("%(provider)s knows no signing order.", provider=label))
     return found
@@ -150,8 +149,14 @@ def unmet(factor: str, person: Mapping[str, Any], offered: frozenset[str], provi
     """Why this person cannot pass the factor; empty when they can."""
     ways = {"sms", "totp"} if factor == "sms_or_totp" else {factor}
     named = policies.FACTORS[factor]
-    if not ways & offered:
+    if not ways & offered and provider == "builtin":
         return _("%(provider)s cannot check this factor: %(factor)s.", provider=provider, factor=named)
+    if not ways & offered:
+        return _(
+            "%(name)s must pass “%(factor)s”: %(provider)s cannot check it, nor can Countersign in front of "
+            "%(provider)s.",
+            name=person["name"], factor=named, provider=registry.label(provider),
+        )  # fmt: skip
     if factor == "sms" and not gateways.can_text():
         return _(
             "%(name)s must pass “%(factor)s”, and no text messages leave this installation. An "

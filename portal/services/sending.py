@@ -37,57 +37,72 @@ def send_job(payload: dict[str, Any], context: jobs.Context) -> None:
     an earlier one may have made before it makes anything.
     """
     envelope = envelopes.get(payload["envelope"])
-    if envelope.status != "queued":
+    if envelope.status != "queued" or envelope.withdrawal is not None:
         return
-    failpoints.reach("send.before_ceremony")
     state = handed_over(envelope, context)
+    if state is None:
+        return
     failpoints.reach("send.after_ceremony")
     with transaction():
         context.hold()
-        now = context.clock()
-        Envelope.update(remote_id=state.remote_id, problem="", next_poll_at=now + FIRST_LOOK).where(
-            Envelope.id == envelope.id
-        ).execute()
-        envelopes.apply_event(envelope.id, ProviderEvent(EventKind.SENT, now), by=SYSTEM, now=now)
-        if envelope.provider != "builtin":
-            remote_states.take_in(envelope.id, state, now=now)
+        record(envelope, state, context.clock())
 
 
-def handed_over(envelope: Envelope, context: jobs.Context) -> EnvelopeState:
-    """What the provider made of it. Raises what a job raises to come back, or to give up."""
-    is_repeat = not mark_handed(envelope, context)
+def handed_over(envelope: Envelope, context: jobs.Context) -> EnvelopeState | None:
+    """What the provider made of it; None where it is not to be sent any more.
+
+    Raises what a job raises to come back, or to give up.
+    """
     account = remote.account_of(envelope)
     try:
+        calls.demand_open(account, context.clock())
+        is_repeat = mark_handed(envelope, context)
+        if is_repeat is None:
+            return None
+        failpoints.reach("send.before_ceremony")
         with calls.to(account, context.clock()):
             return remote.provider_of(envelope).send(request_of(envelope, is_repeat=is_repeat))
     except errors.Preparing as error:
         with transaction():
             context.hold()
-            Envelope.update(remote_id=error.remote_id).where(Envelope.id == envelope.id).execute()
-        raise calls.later(error) from error
+            Envelope.update(remote_id=error.remote_id or envelope.remote_id, problem="").where(
+                Envelope.id == envelope.id
+            ).execute()
+        raise calls.later(error, context.attempts) from error
     except errors.ProviderError as error:
-        tell(envelope, error)
-        raise calls.later(error) from error
+        remote.tell(envelope, error)
+        raise calls.later(error, context.attempts) from error
 
 
-def mark_handed(envelope: Envelope, context: jobs.Context) -> bool:
-    """Note the first attempt before it is made; false when there was one before."""
+def mark_handed(envelope: Envelope, context: jobs.Context) -> bool | None:
+    """Note the first attempt before it is made, and keep others from the job while it is; whether there
+    was one before. None where it was ended here meanwhile."""
     if envelope.provider == "builtin":
-        return True
+        return False
     with transaction():
-        context.hold()
-        marked = (
-            Envelope.update(handed_at=context.clock())
-            .where((Envelope.id == envelope.id) & Envelope.handed_at.is_null())
-            .execute()
-        )
-    return bool(marked)
+        context.renew(calls.LEASE)
+        locked = envelopes.lock(envelope.id)
+        if locked.status != "queued" or locked.withdrawal is not None:
+            return None
+        if locked.handed_at is not None:
+            return True
+        Envelope.update(handed_at=context.clock()).where(Envelope.id == envelope.id).execute()
+    return False
 
 
-def tell(envelope: Envelope, error: errors.ProviderError) -> None:
-    """Why it has not gone yet, for our side to see at once."""
+def record(envelope: Envelope, state: EnvelopeState, now: datetime) -> None:
+    """The provider has it. What was ended here while it went is ended there as well."""
+    locked = envelopes.lock(envelope.id)
+    Envelope.update(remote_id=state.remote_id, problem="", next_poll_at=now + FIRST_LOOK).where(
+        Envelope.id == envelope.id
+    ).execute()
+    if locked.status not in envelopes.OPEN:
+        envelopes.end_there(locked, now)
+    if locked.status != "queued" or locked.withdrawal is not None:
+        return
+    envelopes.apply_event(envelope.id, ProviderEvent(EventKind.SENT, now), by=SYSTEM, now=now)
     if envelope.provider != "builtin":
-        Envelope.update(problem=calls.said(error)[:500]).where(Envelope.id == envelope.id).execute()
+        remote_states.take_in(envelope.id, state, now=now)
 
 
 @jobs.on_failure("send_envelope")
@@ -115,20 +130,35 @@ def has_stopped(envelope: Envelope) -> bool:
     if envelope.status != "queued":
         return False
     job = Job.get_or_none(Job.key == f"send:{envelope.id}")
-    return job is None or job.status in ("failed", "set_aside")
+    return job is None or job.status in ("failed", "set_aside", "done")
+
+
+def is_under_way(envelope: Envelope) -> bool:
+    """Whether a worker hands it over at this moment: what comes of that must be known first."""
+    running = (Job.key == f"send:{envelope.id}") & (Job.status == "running")
+    return bool(Job.select(Job.id).where(running).exists())
+
+
+def waits(envelope: Envelope) -> bool:
+    """Whether its sending, or its end there, waits for the next try or has stopped: it may be tried now."""
+    name = "withdraw" if envelope.withdrawal is not None else "send"
+    job = Job.get_or_none(Job.key == f"{name}:{envelope.id}")
+    if envelope.status not in envelopes.OPEN or (name == "send" and envelope.status != "queued"):
+        return False
+    return job is None or (job.status != "running" and job.attempts > 0)
 
 
 def send_again(envelope: Envelope, *, by: Actor, now: datetime) -> None:
-    """Try again what could not be sent. Raises Conflict when it is under way or over."""
+    """Try now what could not be sent, or ended there. Raises Conflict when it is under way or over."""
     with transaction():
-        if not has_stopped(envelopes.lock(envelope.id)):
+        locked = envelopes.lock(envelope.id)
+        if not waits(locked):
             raise Conflict(_("It is being sent already."))
-        job = Job.get_or_none(Job.key == f"send:{envelope.id}")
-        if job is None:
-            jobs.add("send_envelope", {"envelope": envelope.id}, key=f"send:{envelope.id}", now=now)
-        else:
-            Job.update(status="failed").where(Job.id == job.id).execute()
-            jobs.retry(job.id, now)
+        name = "withdraw" if locked.withdrawal is not None else "send"
+        jobs.add_again(
+            f"{name}_envelope", {"envelope": envelope.id}, key=f"{name}:{envelope.id}", now=now,
+            max_attempts=calls.MOST_ATTEMPTS,
+        )  # fmt: skip
         audit.append(
             "envelope.sent_again", ("envelope", envelope.id), chain=envelope.contract.id, by=by, now=now
         )
@@ -138,8 +168,8 @@ def request_of(envelope: Envelope, *, is_repeat: bool = False) -> EnvelopeReques
     """The envelope in the provider's words."""
     document = envelope.document
     contract = envelope.contract
-    people = envelopes.recipients_of(envelope)
-    steps = sorted({routing.group_of(each) for each in people if each.role != "copy"})
+    people = remote.people_of(envelope)
+    steps = routing.steps(people)
     spots = document.facts.get("placements", [])
     heights = {} if envelope.provider == "builtin" else images.heights(documents.read(document))
     return EnvelopeRequest(
@@ -161,13 +191,9 @@ def request_of(envelope: Envelope, *, is_repeat: bool = False) -> EnvelopeReques
     )
 
 
-def outgoing(recipient: Recipient, envelope: Envelope, steps: list[tuple[int, int]]) -> OutgoingRecipient:
-    """A person; of built-in signing all factors are told, elsewhere those the provider checks.
-
-    The order is told in steps without gaps; who approves has a step before those who sign.
-    """
-    group = routing.group_of(recipient)
-    order = steps.index(group) + 1 if group in steps else recipient.routing_order
+def outgoing(recipient: Recipient, envelope: Envelope, steps: dict[str, int]) -> OutgoingRecipient:
+    """A person; of built-in signing all factors are told, elsewhere those the provider checks."""
+    order = steps.get(recipient.key, recipient.routing_order)
     factors = recipient.factors if envelope.provider == "builtin" else recipient.native_factors
     return OutgoingRecipient(
         key=recipient.key, role=recipient.role, routing_order=order, name=recipient.name,

@@ -98,11 +98,18 @@ def acknowledge(recipient: Recipient, envelope: Envelope, act: str, now: datetim
     to(recipient, "acknowledgement", envelope, now, act=act, at=now, sha256=envelope.document.sha256)
 
 
-def tell_declined(envelope: Envelope, decliner: Recipient, reason: str, now: datetime) -> None:
-    """The owner and everybody already asked learn that nobody can sign any more."""
+def tell_declined(envelope: Envelope, decliner: Recipient | None, reason: str, now: datetime) -> None:
+    """The owner and everybody already asked learn that nobody can sign any more.
+
+    Without a decliner, a provider said only that somebody declined.
+    """
     for other in reached(envelope, but=decliner):
-        to(other, "declined", envelope, now, decliner=decliner.name, reason="")
-    to_owner(envelope, "declined_owner", now, decliner=decliner.name, reason=reason)
+        with use(other.language):
+            name = decliner.name if decliner is not None else _("Somebody")
+        to(other, "declined", envelope, now, decliner=name, reason="")
+    with use(envelope.sender.language):
+        name = decliner.name if decliner is not None else _("Somebody")
+    to_owner(envelope, "declined_owner", now, decliner=name, reason=reason)
 
 
 def tell_voided(

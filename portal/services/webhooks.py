@@ -7,6 +7,7 @@ hint, or does not hold the whole state, the envelope is read before anything mov
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,7 +40,7 @@ def receive(connection_id: str, delivery: Delivery, *, now: datetime) -> Answer:
         log.warning(
             "webhook.unanswered", extra={"fields": {"connection": connection.id, "error": str(error)}}
         )
-        answer = Answer(403)
+        answer = Answer(503)  # providers come again
     if delivery.method == "POST" and answer.status < 400:
         with transaction():
             kept: WebhookCall = WebhookCall.create(
@@ -82,14 +83,15 @@ def read_job(payload: dict[str, Any], context: jobs.Context) -> None:
 
 def take_in(connection: Connection, note: Notification, context: jobs.Context) -> None:
     """One notification: once, for an envelope of this very account."""
+    note = replace(note, id=note.id.replace("\0", "")[:200])
     seen = (WebhookSeen.connection == connection) & (WebhookSeen.notification == note.id)
     if WebhookSeen.select().where(seen).exists():
         return
     envelope = find(connection, note)
     now = context.clock()
-    if envelope is not None and envelope.status in ("queued", "sent"):
-        if envelope.status == "queued":
-            raise jobs.Retry("the envelope is still being sent", timedelta(seconds=5))
+    if envelope is not None and envelope.status == "queued":
+        jobs.hurry(f"send:{envelope.id}", now)  # its sending reads what became of it; it is looked at now
+    elif envelope is not None and (envelope.status == "sent" or note.state is not None):
         if note.state is not None:
             with transaction():
                 context.hold()
@@ -104,9 +106,13 @@ def take_in(connection: Connection, note: Notification, context: jobs.Context) -
 def find(connection: Connection, note: Notification) -> Envelope | None:
     """The envelope a notification names; None for what was not sent from here."""
     ours = Envelope.connection == connection
-    found: Envelope | None = Envelope.get_or_none(ours & (Envelope.remote_id == note.remote_id))
-    if found is None and note.request_id:
-        found = Envelope.get_or_none(ours & (Envelope.id == note.request_id))
+    number, request = note.remote_id.replace("\0", ""), note.request_id.replace("\0", "")
+    found: Envelope | None = Envelope.get_or_none(ours & (Envelope.remote_id == number))
+    if found is None and request:
+        found = Envelope.get_or_none(ours & (Envelope.id == request))
+        if found is not None and found.remote_id and number:
+            log.warning("envelope %s: a webhook call names it under another number", found.id)
+            return None
     return found
 
 

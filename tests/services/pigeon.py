@@ -14,7 +14,7 @@ from portal.services import connections
 from portal.services.audit import SYSTEM
 from providers import registry
 from providers.base import BaseProvider
-from providers.errors import BadSignature, ProviderError, Refused, Unavailable
+from providers.errors import BadSignature, Refused, Unavailable
 from providers.interface import (
     Account,
     Answer,
@@ -59,9 +59,10 @@ class Loft:
 
     can: Capabilities = CAN
     held: dict[str, Held] = field(default_factory=dict)
-    before: list[ProviderError] = field(default_factory=list)
-    after: list[ProviderError] = field(default_factory=list)
+    before: list[BaseException] = field(default_factory=list)
+    after: list[BaseException] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    during: dict[str, Any] = field(default_factory=dict)  # what else happens while it is asked, once
     archive: list[ArchivedEnvelope] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)
     executed: bytes = b"%PDF-1.4 executed elsewhere\n%%EOF\n"
@@ -87,6 +88,8 @@ class Pigeon(BaseProvider):
 
     def call(self, name: str, act: Any) -> Any:
         self.loft.asked.append(name)
+        if name in self.loft.during:
+            self.loft.during.pop(name)()
         if self.loft.before:
             raise self.loft.before.pop(0)
         found = act()
