@@ -42,7 +42,7 @@ CAPABILITIES = Capabilities(
     signed_webhooks=False,  # the hash covers time and name of an event, not what it says
     evidence="",  # the audit trail is part of the finished PDF
     archive=True,
-    bulk=False,
+    bulk=True,
     languages=LANGUAGES,
 )
 

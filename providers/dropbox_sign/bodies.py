@@ -126,21 +126,30 @@ def people(signers: list[OutgoingRecipient]) -> list[dict[str, Any]]:
 def fields(placements: Iterable[Placement], keys: list[str]) -> list[dict[str, Any]]:
     """Signature fields; a signer is told by their place among the signers."""
     return [
-        {
-            "document_index": 0,
-            "api_id": f"signature_{number}",
-            "type": "signature",
-            "required": True,
-            "signer": keys.index(each.recipient_key),
-            "page": each.page,
-            "x": round(each.x),
-            "y": round(each.top),
-            "width": round(each.width * SIZE_UNITS),
-            "height": round(each.height * SIZE_UNITS),
-        }
+        field(each, number, keys.index(each.recipient_key))
         for number, each in enumerate(placements, start=1)
         if each.recipient_key in keys
     ]
+
+
+def fields_of_one(placements: Iterable[Placement]) -> list[dict[str, Any]]:
+    """The same where there is one signer, whatever the spots say."""
+    return [field(each, number, 0) for number, each in enumerate(placements, start=1)]
+
+
+def field(placement: Placement, number: int, signer: int) -> dict[str, Any]:
+    return {
+        "document_index": 0,
+        "api_id": f"signature_{number}",
+        "type": "signature",
+        "required": True,
+        "signer": signer,
+        "page": placement.page,
+        "x": round(placement.x),
+        "y": round(placement.top),
+        "width": round(placement.width * SIZE_UNITS),
+        "height": round(placement.height * SIZE_UNITS),
+    }
 
 
 def form(body: Mapping[str, Any]) -> dict[str, str]:

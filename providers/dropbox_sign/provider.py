@@ -6,7 +6,7 @@ from typing import Any
 
 from providers.dropbox_sign import CAPABILITIES, LABEL, bodies
 from providers.dropbox_sign.access import FULL_PAGE, GONE
-from providers.dropbox_sign.lists import Lists
+from providers.dropbox_sign.bulk import Bulk
 from providers.dropbox_sign.words import gone, known_of, listed, our_id, pairs, signatures_of, state_of
 from providers.errors import Preparing, Refused, Unavailable, Unsupported
 from providers.http import GARBLED, Reply
@@ -38,7 +38,7 @@ CHECKED = mark(
 )
 
 
-class DropboxSign(Lists):
+class DropboxSign(Bulk):
     name = "dropbox_sign"
     capabilities = CAPABILITIES
 

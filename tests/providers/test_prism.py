@@ -7,8 +7,10 @@ The mock is Prism (`prism` on PATH, or named by COUNTERSIGN_PRISM), the files li
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +18,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -25,7 +29,8 @@ import requests
 
 from portal.settings import ROOT
 from providers import registry, rehearsal
-from providers.interface import Connection
+from providers.errors import ProviderError
+from providers.interface import BulkRequest, BulkRow, Connection, Subscription
 
 SPECS = Path(os.environ.get("COUNTERSIGN_SPECS") or ROOT.parent / "shared" / "specs")
 FOLDERS = {
@@ -34,6 +39,7 @@ FOLDERS = {
 }  # fmt: skip
 PRISM = os.environ.get("COUNTERSIGN_PRISM") or shutil.which("prism") or ""
 STARTS_S = 60
+MISSING = re.compile(r"must have required property '(\w+)'$")
 HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-encoding", "content-length", "date"}
 
 
@@ -110,7 +116,8 @@ class Watcher:
         with requests.request(
             method, self.target + path, headers=headers, data=body, timeout=20, allow_redirects=False
         ) as answer:
-            self.note(f"{method} {path} -> {answer.status_code}", answer.headers.get("sl-violations", "[]"))
+            asked = f"{method} {path} -> {answer.status_code}"
+            self.note(asked, answer.headers.get("sl-violations", "[]"), body)
             told = [(n, v) for n, v in answer.headers.items() if n.lower() not in HOP_BY_HOP]
             start_response(
                 f"{answer.status_code} {answer.reason}",
@@ -118,9 +125,13 @@ class Watcher:
             )
             return [answer.content]
 
-    def note(self, asked: str, violations: str) -> None:
+    def note(self, asked: str, violations: str, body: bytes = b"") -> None:
+        """Prism does not see that a form with `roles[0][name]` has the property `roles`."""
         self.asked.append(asked)
         for each in json.loads(violations):
+            missing = MISSING.search(each["message"])
+            if missing and f'name="{missing[1]}['.encode() in body:
+                continue
             if each["location"][:1] == ["request"]:
                 self.wrong.append(f"{asked}: {each['location']} {each['message']}")
 
@@ -155,12 +166,49 @@ def test_a_rehearsal_breaks_nothing_in_the_vendors_api_file(name: str) -> None:
     assert [line.step for line in lines] == list(rehearsal.STEPS)
 
 
+@pytest.mark.parametrize("name", registry.remote_names())
+def test_nor_does_what_a_rehearsal_leaves_out(name: str) -> None:
+    """A mock knows none of our people and ids, so a call may end in any refusal of ours."""
+    file = specification(name)
+    asked = rehearsal.request(rehearsal.PEOPLE, embedded=False)
+    envelope = rehearsal.handle(asked, "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+    now = datetime.now(UTC)
+    batch = BulkRequest(
+        "rehearsal-batch", "Test run", "Please sign.", asked.document, asked.placements[:1],
+        (BulkRow("row1", "First Signer", rehearsal.PEOPLE[0]),), now + timedelta(days=7),
+    )  # fmt: skip
+
+    with mocked(file) as target:
+        watcher = Watcher(target)
+        with watcher.serving() as address:
+            provider = registry.get(name, Connection(base_url=address, token="rehearsal-token"))
+            for act in (
+                lambda: provider.find(asked.id),
+                lambda: provider.send(replace(asked, is_repeat=True)),
+                lambda: provider.correct(envelope, "first", name="Another", email="another@example.com"),
+                lambda: provider.subscribe("https://portal.example/webhooks/abc"),
+                lambda: provider.unsubscribe(Subscription("0f1e2d3c4b5a6978")),
+                lambda: provider.archive(now - timedelta(days=30), now),
+                lambda: provider.send_bulk(batch),
+                lambda: provider.send_bulk(replace(batch, is_repeat=True)),
+                lambda: provider.bulk_state(provider.send_bulk(batch).remote_id),
+            ):
+                with contextlib.suppress(ProviderError):
+                    act()
+
+    assert len(watcher.asked) > 5
+    assert not watcher.wrong
+
+
 def test_what_the_mock_finds_wrong_with_a_request_is_kept_and_with_its_answer_not() -> None:
     watcher = Watcher("")
+    form = b'--b\r\nContent-Disposition: form-data; name="roles[0][name]"\r\n\r\nSigner\r\n--b--'
+    lacks = "Request body must have required property"
 
     watcher.note("POST /a -> 422", json.dumps([
-        {"location": ["request", "body"], "message": "name is required"},
+        {"location": ["request", "body"], "message": f"{lacks} 'fields'"},
+        {"location": ["request", "body"], "message": f"{lacks} 'roles'"},
         {"location": ["response", "body"], "message": "an example that does not fit"},
-    ]))  # fmt: skip
+    ]), form)  # fmt: skip
 
-    assert watcher.wrong == ["POST /a -> 422: ['request', 'body'] name is required"]
+    assert watcher.wrong == [f"POST /a -> 422: ['request', 'body'] {lacks} 'fields'"]

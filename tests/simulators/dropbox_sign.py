@@ -13,8 +13,9 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.simulators.dropbox_sign_account import CLIENT_ID, DropboxSignAccount, refuse, unix
-from tests.simulators.vendor import Envelope, Request, Response, Signer, answer, document, main
+from tests.simulators.dropbox_sign_account import CLIENT_ID, refuse, unix
+from tests.simulators.dropbox_sign_bulk import DropboxSignBulk
+from tests.simulators.vendor import Envelope, Part, Request, Response, Signer, answer, document, main
 
 EMAIL = re.compile(r"[^@\s()]+@[^@\s()]+\.[a-z]+")
 E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -57,7 +58,7 @@ SCRIPT = b"""window.HelloSign = class {
 """
 
 
-class DropboxSign(DropboxSignAccount):
+class DropboxSign(DropboxSignBulk):
     name = "dropbox_sign"
 
     def __init__(self, *given: Any) -> None:
@@ -101,6 +102,17 @@ class DropboxSign(DropboxSignAccount):
                 return self.listing(request.query)
             case "POST", ["signature_request", "send" | "create_embedded" as kind]:
                 return self.create(request, is_embedded=kind == "create_embedded")
+            case "POST", ["signature_request", "bulk_send_with_template"]:
+                return self.bulk_send(request)
+            case "GET", ["bulk_send_job", "list"]:
+                return self.list_jobs(request.query)
+            case "GET", ["bulk_send_job", job_id]:
+                return self.get_job(job_id, request.query)
+            case "POST", ["template", "create"]:
+                files, texts = self.form_of(request)
+                return self.create_template(nested(texts), files)
+            case "GET", ["template", "list"]:
+                return self.list_templates(request.query)
             case "GET", ["embedded", "sign_url", signature_id]:
                 return self.sign_url(signature_id)
             case method, ["signature_request", act, envelope_id]:
@@ -132,10 +144,7 @@ class DropboxSign(DropboxSignAccount):
     def create(self, request: Request, *, is_embedded: bool) -> Response:
         if not request.headers["content-type"].startswith("multipart/form-data"):
             return refuse("bad_request", "A file or a file_url is required", path="files")
-        parts = request.parts()
-        files = {name: each for name, each in parts.items() if each.file_name}
-        texts = {name: each.text for name, each in parts.items() if not each.file_name}
-        self.forms.append((request.path, texts))
+        files, texts = self.form_of(request)
         asked = nested(texts)
         problem = self.problem(asked, files, is_embedded)
         if problem is not None:
@@ -147,6 +156,14 @@ class DropboxSign(DropboxSignAccount):
             self.conflicts -= 1
             return refuse("conflict", "An identical request is already being processed.", 409)
         return answer({"signature_request": self.shown(made)})
+
+    def form_of(self, request: Request) -> tuple[dict[str, Part], dict[str, str]]:
+        """Files and fields of a form, kept as they were sent."""
+        parts = request.parts()
+        files = {name: each for name, each in parts.items() if each.file_name}
+        texts = {name: each.text for name, each in parts.items() if not each.file_name}
+        self.forms.append((request.path, texts))
+        return files, texts
 
     def problem(self, asked: dict[str, Any], files: dict[str, Any], is_embedded: bool) -> Response | None:
         """The first thing the vendor would refuse."""
