@@ -11,7 +11,7 @@ from providers.errors import NotConfigured, Refused, Unavailable
 from providers.http import GARBLED, NOT_LET_IN, Client, Expired, Reply
 from providers.interface import Account, EnvelopeStatus, Tokens
 from providers.pandadoc.declared import CAPABILITIES, HOSTS, LABEL, NAME, SANDBOXES, SETTINGS
-from providers.pandadoc.states import ID, STATUS, UPLOADED, listed, metadata_of
+from providers.pandadoc.states import ERROR, ID, STATUS, listed, metadata_of
 
 DOCUMENTS = "/public/v1/documents"
 SCOPE = "read write"  # `read+write` once it is encoded
@@ -155,7 +155,7 @@ class PandaDocAccount(RemoteProvider):
                 continue  # deleted meanwhile
             document = reply.object()
             if reply.status == 409:
-                waiting = waiting or document.get("status") == UPLOADED
+                waiting = waiting or document.get("status") != ERROR
             elif metadata_of(document).get(ID) == request_id:
                 status = STATUS.get(str(document.get("status")), EnvelopeStatus.UNKNOWN)
                 found.append((LAST.get(status, 0), document_id))

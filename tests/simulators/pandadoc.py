@@ -98,9 +98,9 @@ class PandaDoc(PandaDocAccount):
             case "DELETE", ["v1"]:
                 return self.delete(found)
             case "GET", ["v1", "details"]:
-                is_new = self.is_new(found)
+                response = self.conflict(found) if self.is_new(found) else answer(self.shown(found))
                 self.read_on(found)
-                return self.conflict(found) if is_new else answer(self.shown(found))
+                return response
             case "PATCH", ["v2", "settings"]:
                 return self.settings(found, body)
             case "PATCH", ["v1", "auto-reminders"]:
