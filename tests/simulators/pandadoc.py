@@ -8,24 +8,14 @@ leads nowhere when it is over.
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.simulators.pandadoc_account import (
-    OWNER,
-    PandaDocAccount,
-    invalid,
-    not_found,
-    refuse,
-    stamp,
-)
+from tests.simulators.pandadoc_account import OWNER, invalid, not_found, refuse, stamp
+from tests.simulators.pandadoc_people import PandaDocPeople
 from tests.simulators.vendor import Envelope, Request, Response, Signer, answer, document, main, web_page
 
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]+")
-PASSCODE = re.compile(r"^(?=(?:.*[a-zA-Z]){1,})(?=(?:.*[0-9]){1,})^[\S]{6,100}$")
-PHONE = re.compile(r"^\+[1-9]\d{0,4}\d{2,14}$")
 WORDS = {
     "draft": "document.draft", "sent": "document.sent", "completed": "document.completed",
     "declined": "document.declined", "voided": "document.voided", "expired": "document.voided",
@@ -39,15 +29,11 @@ LANGUAGES = (
     "da-DK", "el-GR", "hu-HU", "nb-NO", "ro-RO", "bg-BG",
 )  # fmt: skip
 ORDERS = ("name", "date_created", "date_status_changed", "date_modified", "date_sent", "date_completed")
-KINDS = {
-    "passcode_verification": "access_code", "phone_verification": "sms",
-    "email_otp_verification": "email_code", "kba_verification": "kba", "id_verification": "id_check",
-}  # fmt: skip
 NEW, SENT, COMPLETED, VIEWED, SIGNED, RAN_OUT, BY_HAND, DECLINED = 1, 6, 7, 8, 9, 13, 19, 43
 LOCKED = "Warning - Document status {} doesn’t mean that the document already exists"
 
 
-class PandaDoc(PandaDocAccount):
+class PandaDoc(PandaDocPeople):
     name = "pandadoc"
 
     # --- Routes --------------------------------------------------------------------------------
@@ -250,29 +236,6 @@ class PandaDoc(PandaDocAccount):
         self.bodies.append(("POST", request.path, data))
         return answer({**self.brief(found), "expiration_date": None, "version": None}, 201)
 
-    def recipient(self, said: Any) -> Signer | Response:
-        if not isinstance(said, dict) or not EMAIL.fullmatch(str(said.get("email", ""))):
-            return invalid("email", "Enter a valid email address.")
-        order, role = said.get("signing_order"), said.get("role") or ""
-        if order is not None and type(order) is not int:
-            return invalid("signing_order", "A valid integer is required.")
-        redirects = said.get("redirect")
-        if redirects is not None and not {"is_enabled", "url"} <= set(redirects):
-            return invalid("redirect", "This field is required.")
-        factors = factors_of(said.get("verification_settings"))
-        if factors is None:
-            return invalid("verification_settings", "Exactly one verification type must be provided.")
-        first, last = said.get("first_name") or "", said.get("last_name") or ""
-        contact = self.contact(said["email"], first, last)
-        return Signer(
-            self.new_id(), f"{first} {last}".strip(), said["email"].lower(),
-            role="signer" if role else "copy", order=order or 1, factors=factors,
-            facts={
-                "role": role, "verification": said.get("verification_settings"),
-                "contact": contact["id"], "redirect": redirects or {},
-            },
-        )  # fmt: skip
-
     def settings(self, found: Envelope, body: dict[str, Any]) -> Response:
         days = body.get("expires_in", 60)
         if type(days) is not int or days < 1 or body.get("language", "en-US") not in LANGUAGES:
@@ -388,74 +351,6 @@ class PandaDoc(PandaDocAccount):
         self.changed(found, "deleted")
         return Response(204)
 
-    def remind(self, found: Envelope, body: dict[str, Any]) -> Response:
-        if found.status != "sent":
-            said = "Can't send reminder. Document is not in SENT or VIEWED statuses"
-            return answer({"id": found.id, "status": self.word(found), "info_message": said}, 409)
-        result = []
-        for each in body.get("reminders", []):
-            person = next((p for p in found.people if p.id == each.get("recipient_id")), None)
-            problem = self.unremindable(person)
-            told: dict[str, Any] = {"status": "error", "detail": problem}
-            if person is not None and not problem:
-                person.facts["reminded_at"] = self.clock()
-                person.reminded += 1
-                self.mail(person, found)
-                told = {"status": "sent", "sent_at": stamp(self.clock())}
-            result.append({"recipient_id": each.get("recipient_id"), "email": told})
-        return answer({"result": result})
-
-    def unremindable(self, person: Signer | None) -> str:
-        if person is None:
-            return "Can't send reminder. The document does not contain a recipient with the specified ID"
-        if person.role == "copy":
-            return "Can't send reminder to CC recipient"
-        if person.status == "signed":
-            return "Can't send reminder to the Recipient who completed their part"
-        if person.status == "waiting":
-            return ("Can't send reminder. Signing order is enabled and this Recipient can't sign the document"
-                    " yet")  # fmt: skip
-        last = person.facts.get("reminded_at")
-        if last is not None and self.clock() - last < timedelta(hours=24):
-            return "Can't send email reminder to the Recipient more than once every 24 hours"
-        return ""
-
-    def edit(self, found: Envelope, person_id: str, body: dict[str, Any]) -> Response:
-        person = next((each for each in found.people if each.id == person_id), None)
-        if person is None:
-            return not_found()
-        if found.status not in ("draft", "sent") or person.status == "signed":
-            return refuse({"non_field_errors": ["Recipient can't be edited."]})
-        email = str(body.get("email") or person.email).lower()
-        if email != person.email and any(each["email"] == email for each in self.contacts.values()):
-            return refuse({"email": ["Contact with this email already exists."]})
-        first, _, last = person.name.partition(" ")
-        names = (body.get("first_name", first), body.get("last_name", last))
-        self.contacts[person.facts["contact"]] |= {
-            "email": email, "first_name": names[0], "last_name": names[1],
-        }  # fmt: skip
-        is_new = email != person.email
-        person.name, person.email = " ".join(names).strip(), email
-        if is_new and person.status in ("sent", "opened"):
-            person.status = "sent"
-            self.mail(person, found)
-        return Response(204)
-
-    def reassign(self, found: Envelope, person_id: str, body: dict[str, Any]) -> Response:
-        person = next((each for each in found.people if each.id == person_id), None)
-        contact = self.contacts.get(str(body.get("id")))
-        if body.get("kind") not in ("contact", "contact_group"):
-            return refuse({"kind": ["This field is required."]})
-        if person is None or contact is None:
-            return not_found()
-        if person.status == "signed" or any(each.email == contact["email"] for each in found.people):
-            return refuse({"id": ["This contact can't be used."]})
-        person.id, person.email = self.new_id(), contact["email"]
-        person.name = f"{contact['first_name']} {contact['last_name']}".strip()
-        person.factors, person.facts["verification"] = {}, None
-        person.facts["contact"] = contact["id"]
-        return answer({"recipient_id": person.id})
-
     # --- Afterwards ----------------------------------------------------------------------------
 
     def protected(self, found: Envelope) -> Response:
@@ -488,26 +383,6 @@ class PandaDoc(PandaDocAccount):
             return answer({"code": "bad_request", "details": details}, 400)
         entries = found.facts.get("trail", [])
         return answer({"count": len(entries), "results": entries[offset : offset + limit]})
-
-
-def factors_of(said: Any) -> dict[str, Any] | None:
-    """In our words; None where the vendor would refuse."""
-    if said is None:
-        return {}
-    if not isinstance(said, dict) or said.get("verification_place") not in ("before_open", "before_sign"):
-        return None
-    chosen = {name: value for name, value in said.items() if name in KINDS and value is not None}
-    if len(chosen) != 1:
-        return None
-    [(name, value)] = chosen.items()
-    fine = {
-        "passcode_verification": lambda: PASSCODE.match(value["passcode"]),
-        "phone_verification": lambda: PHONE.match(value["phone_number"]),
-        "email_otp_verification": lambda: EMAIL.fullmatch(value["email"]),
-        "kba_verification": lambda: all(type(number) is int for number in value.values()),
-        "id_verification": lambda: value["enabled"] is True,
-    }
-    return {KINDS[name]: value} if fine[name]() else None
 
 
 if __name__ == "__main__":
