@@ -26,6 +26,11 @@ def label(place: Place) -> str:
     return registry.label(place.envelope.provider)
 
 
+def returns(place: Place) -> bool:
+    """Whether that page leads back here by itself."""
+    return registry.capabilities(place.envelope.provider).returns
+
+
 def go(place: Place, *, by: Actor, now: datetime) -> tuple[str, Frame | None]:
     """The provider's signing address for this person, now, and what a page needs to open it in a frame.
 

@@ -6,10 +6,12 @@ that opens only inside its own script is walked with script.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 
 import pytest
+from playwright.sync_api import Page, TimeoutError
 
 from providers import registry
 from tests.browser import people
@@ -93,6 +95,13 @@ def test_a_signer_is_checked_here_and_signs_at_the_provider(walkers, vendors, nu
 def sign_there(walker: Walker, vendor: object, name: str, label: str) -> None:
     """Go on to the provider, again while it says that it is not ready, and press Sign there."""
     words = walker.say("Continue to %(provider)s", provider=label)
+    if not registry.capabilities(name).returns:
+        found: list[Page] = []
+        until(lambda: found.append(beside(walker, words)) or found[-1].url.startswith(vendor.origin))
+        found[-1].get_by_role("button", name="Sign", exact=True).click()
+        found[-1].get_by_text("Thank you").wait_for()
+        walker.press("I have finished there", "link")
+        return
     if registry.capabilities(name).framed:
         walker.page.get_by_role("button", name=words).click()
         frame = walker.page.frame_locator("iframe")
@@ -100,6 +109,17 @@ def sign_there(walker: Walker, vendor: object, name: str, label: str) -> None:
         return
     until(lambda: has_left(walker, vendor.origin, words))
     walker.page.get_by_role("button", name="Sign", exact=True).click()
+
+
+def beside(walker: Walker, words: str) -> Page:
+    """What opens in a tab of its own."""
+    with walker.page.context.expect_page() as opened:
+        walker.page.get_by_role("button", name=words).click()
+    page = opened.value
+    page.wait_for_load_state("load")
+    with contextlib.suppress(TimeoutError):
+        page.wait_for_url(lambda url: not url.startswith(walker.base), timeout=3000)
+    return page
 
 
 def has_left(walker: Walker, origin: str, words: str) -> bool:
