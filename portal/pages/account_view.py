@@ -10,7 +10,7 @@ from typing import Any
 import peewee
 
 from portal.errors import PortalError
-from portal.i18n import format_datetime, format_month
+from portal.i18n import format_datetime, format_month, format_time
 from portal.i18n import gettext as _
 from portal.models.connections import Connection
 from portal.models.contracts import Document
@@ -19,7 +19,7 @@ from portal.models.jobs import Job
 from portal.pages import typed_secrets
 from portal.pages.forms import Form
 from portal.services import account_checks, connections, imports, polling
-from providers import registry
+from providers import registry, rehearsal
 from providers.errors import ProviderError
 from providers.interface import Setting, Step
 
@@ -129,12 +129,21 @@ def rows(now: datetime) -> list[dict[str, Any]]:
             "word": word,
             "tone": tone,
             "is_default": default is not None and default.id == each.id,
-            "is_test": bool(each.account.get("is_test")),
+            "about": ". ".join(about(each, default)),
             "open": connections.open_count(each),
             "this_month": sent_in(each, now),
             "health": health(each, now, work[each.id]),
         })  # fmt: skip
     return found
+
+
+def about(connection: Connection, default: Connection | None) -> Iterator[str]:
+    """What stands below its name: whether new contracts go there, whose it is, whether it is real."""
+    if default is not None and default.id == connection.id:
+        yield _("New contracts go here")
+    yield registry.label(connection.provider)
+    if connection.account.get("is_test"):
+        yield _("For tests")
 
 
 def state(connection: Connection) -> tuple[str, str]:
@@ -162,7 +171,7 @@ def health(connection: Connection, now: datetime, work: int) -> dict[str, Any]:
         "calls": calls,
         "failures": failures,
         "percent": round(100 * failures / calls) if calls else 0,
-        "rests": _("Paused after failures until %(at)s", at=format_datetime(rests)) if rests else "",
+        "rests": _("Paused after failures until %(at)s", at=format_time(rests)) if rests else "",
         "last_problem": connection.last_problem if connection.failures else "",
         "waiting": work,
         "news": news(connection, now),
@@ -297,8 +306,10 @@ def run_of(connection: Connection, now: datetime) -> list[dict[str, str]]:
     found = []
     for line in (connection.rehearsal or {}).get("lines", []):
         word, tone = outcomes[line["outcome"]]
-        step = line["step"]
         message, params = (line["error"]["message"], line["error"]["params"]) if line["error"] else ("", {})
-        why = _(message, **params) if message else line["detail"]
-        found.append({"step": _(step), "word": word, "tone": tone, "why": why})
+        name = line["step"]
+        # Of what went right, only names are worth reading: the rest is told on a terminal, in English.
+        detail = line["detail"] if name in (rehearsal.CONNECT, rehearsal.SEND) else ""
+        step, why = _(name), _(message, **params) if message else detail
+        found.append({"step": step[:1].upper() + step[1:], "word": word, "tone": tone, "why": why})
     return found

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sqlite3
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, TimeoutError
@@ -137,7 +139,7 @@ def has_left(walker: Walker, origin: str, words: str) -> bool:
     [pytest.param({"scripted": True, "width": "wide", "language": "en"}, id="script-wide-en"),
      pytest.param({"scripted": False, "width": "narrow", "language": "fr"}, id="plain-narrow-fr")],
 )  # fmt: skip
-def test_an_administrator_tries_out_changes_and_brings_the_archive(walkers, vendors, walk):
+def test_an_administrator_tries_out_changes_and_brings_the_archive(walkers, vendors, sample, walk):
     from portal.clock import utc_now
 
     name = "signnow" if walk["scripted"] else "docusign"
@@ -172,3 +174,43 @@ def test_an_administrator_tries_out_changes_and_brings_the_archive(walkers, vend
     grace.sees("Report with fingerprints (CSV)")
     grace.open("/settings/providers")
     grace.press("Sign new contracts here again")
+    connect_by_consent(grace, vendors["docusign"], sample.data_dir / "countersign.db")
+
+
+def connect_by_consent(grace: Walker, vendor: object, database: Path) -> None:
+    """A further account: its fields follow the method, a refused form loses nothing typed, and the
+    vendor's own page lets us in."""
+    name = f"Second, {grace.language}"
+    grace.press("DocuSign", "link")
+    choice = grace.page.get_by_label(
+        grace.say("Authorization Code Grant: a person allows it, again after some weeks")
+    )
+    if grace.scripted:
+        grace.act(choice.check)
+    else:
+        choice.check()
+        grace.press("Show the fields for this choice")
+    assert not grace.page.get_by_label("RSA Private Key").count()
+    assert grace.address.endswith("/new/docusign")
+    grace.fill("Name", name)
+    grace.fill("Secret Key", vendor.accounts.secret)
+    grace.press("Save and check")
+    grace.sees("What you typed is kept. Leave it empty to use that.")
+    assert vendor.accounts.secret not in grace.page.content()
+    grace.fill("Integration Key", vendor.connection_settings()["integration_key"])
+    grace.press("Save and check")
+    grace.sees("One step is left at %(provider)s", provider="DocuSign")
+
+    with contextlib.closing(sqlite3.connect(database, timeout=20)) as rows:  # no page names a simulator
+        rows.execute("UPDATE connection SET server = ? WHERE name = ?", (vendor.origin, name))
+        rows.commit()
+    grace.beyond = (vendor.origin,)
+    url = grace.address
+    grace.page.get_by_role("button", name=grace.say("Connect"), exact=True).click()
+    grace.page.wait_for_url(re.compile(re.escape(vendor.origin)))
+    grace.page.get_by_role("button", name="Allow Access").click()
+    grace.page.wait_for_url(url)
+    until(lambda: grace.say("In use") in grace.open(url).inner_text("body"))
+    grace.sees("For tests: what is signed there binds nobody")
+    grace.press("Disconnect %(name)s", name=name)
+    until(lambda: grace.say("Disconnected") in grace.open(url).inner_text("#state"))
