@@ -8,6 +8,7 @@ people who acted, in their order, then the envelope.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 from portal.errors import Conflict
@@ -42,6 +43,7 @@ def take_in(envelope_id: str, state: EnvelopeState, *, now: datetime) -> Envelop
     """Move the envelope to where the provider says it is; nothing when that is behind or unknown."""
     with transaction():
         envelope = envelopes.lock(envelope_id)
+        state = with_our_keys(envelope, state)
         remember(envelope, state)
         by = Actor("provider", envelope.provider)
         if envelope.status == "queued" and state.status in (EnvelopeStatus.SENT, EnvelopeStatus.COMPLETED):
@@ -50,6 +52,15 @@ def take_in(envelope_id: str, state: EnvelopeState, *, now: datetime) -> Envelop
             people(envelope, state, by, now)
             end(envelope, state, by, now)
         return envelopes.get(envelope.id)
+
+
+def with_our_keys(envelope: Envelope, state: EnvelopeState) -> EnvelopeState:
+    """A copy of a provider's bulk call bears our id for the request beside its one signer, and no other."""
+    if not any(each.key == envelope.id for each in state.recipients):
+        return state
+    signer = next(each.key for each in envelopes.recipients_of(envelope) if each.role == "signer")
+    people = tuple(replace(r, key=signer) if r.key == envelope.id else r for r in state.recipients)
+    return replace(state, recipients=people)
 
 
 def remember(envelope: Envelope, state: EnvelopeState) -> None:
