@@ -69,7 +69,8 @@ WITHDRAWN = 11  # status codes of PATCH .../status and of the list
 DONE = ("2", "10", "9")  # completed, paid, waiting for payment
 ARCHIVE_PAGE = 100
 SESSION_S = 3600  # how long a signing page may be open
-READING_S, APPROVAL_S, PDF_S = 3.0, 900.0, 20.0
+# A sandbox answers the same question ten times a minute.
+READING_S, APPROVAL_S, PDF_S = 6.0, 900.0, 20.0
 
 log = logging.getLogger(__name__)
 

@@ -237,7 +237,7 @@ def test_nothing_is_done_to_a_document_that_is_still_being_read(provider, vendor
         provider.send(request)
 
     assert second.value.remote_id == first.value.remote_id
-    assert second.value.retry_after_s == 3.0
+    assert second.value.retry_after_s == 6.0
     assert [each.method for each in vendor.seen] == ["POST", "GET"]
     assert provider.send(request).status is EnvelopeStatus.SENT
 
