@@ -7,9 +7,8 @@ their requests either; each request is given one as soon as it is there.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,12 +16,21 @@ from providers.base import instant
 from providers.dropbox_sign import LABEL, bodies
 from providers.dropbox_sign.access import BUSY_S, FULL_PAGE, STILL_BUSY, last_page
 from providers.dropbox_sign.lists import Lists
-from providers.dropbox_sign.words import address_of, is_done, listed, metadata_of, signatures_of
+from providers.dropbox_sign.words import (
+    ROWS,
+    digest,
+    digest_in,
+    is_done,
+    listed,
+    metadata_of,
+    read_back,
+    signatures_of,
+)
 from providers.errors import Refused, Unavailable, Unsupported
 from providers.http import GARBLED
 from providers.interface import BulkRequest, BulkRow, BulkRowState, BulkState, mark
 
-BATCH, PART, ROWS = "countersign_batch", "countersign_part", "countersign_rows_"
+BATCH, PART = "countersign_batch", "countersign_part"
 ROLE = "Signer"
 MOST_ROWS = 250
 MOST_VALUES, LONGEST_VALUE = 8, 1000  # of the metadata: ten in all, of a thousand characters each
@@ -197,28 +205,6 @@ def values(rows: list[BulkRow] | tuple[BulkRow, ...]) -> list[str]:
             made.append("")
         made[-1] = f"{made[-1]} {entry}".strip()
     return made
-
-
-def read_back(request: Mapping[str, Any]) -> dict[str, str]:
-    """Hashes of addresses to our keys, as a request of the job bears them."""
-    return dict(entries(request))
-
-
-def entries(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in metadata_of(request).items():
-        if name.startswith(ROWS):
-            for entry in str(value).split():
-                person, _, key = entry.partition(":")
-                yield person, key
-
-
-def digest(address: str) -> str:
-    return hashlib.sha256(address.lower().encode()).hexdigest()[:12]
-
-
-def digest_in(request: Mapping[str, Any]) -> str:
-    """Of the address of a request's one signer."""
-    return next((digest(address_of(each)) for each in signatures_of(request)), "")
 
 
 def needs_end(request: Mapping[str, Any]) -> bool:

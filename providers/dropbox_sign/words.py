@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -32,6 +33,7 @@ RECIPIENT = {
     "error_text_tag": RecipientStatus.WAITING,
 }
 OUR_ID = "countersign_id"  # in the metadata of a request
+ROWS = "countersign_rows_"  # of one that a batch made: whose it is
 
 log = logging.getLogger(__name__)
 
@@ -223,8 +225,28 @@ def metadata_of(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def our_id(found: Mapping[str, Any]) -> str:
-    """The id we wrote on a request; empty where somebody else sent it."""
-    return str(metadata_of(found).get(OUR_ID) or "")
+    """The id we wrote on a request, or on all of its batch; empty where somebody else sent it."""
+    return str(metadata_of(found).get(OUR_ID) or read_back(found).get(digest_in(found), ""))
+
+
+def read_back(request: Mapping[str, Any]) -> dict[str, str]:
+    """Shortened hashes of addresses to our keys, as a request of a batch bears them."""
+    found = {}
+    for name, value in metadata_of(request).items():
+        if name.startswith(ROWS):
+            for entry in str(value).split():
+                person, _, key = entry.partition(":")
+                found[person] = key
+    return found
+
+
+def digest(address: str) -> str:
+    return hashlib.sha256(address.lower().encode()).hexdigest()[:12]
+
+
+def digest_in(request: Mapping[str, Any]) -> str:
+    """Of the address of a request's one signer."""
+    return next((digest(address_of(each)) for each in signatures_of(request)), "")
 
 
 def known_of(envelope: RemoteEnvelope | None) -> tuple[RemoteRecipient, ...]:
