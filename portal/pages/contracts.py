@@ -319,6 +319,30 @@ def documents_of(contract: Contract) -> list[dict[str, Any]]:
                 "url": url_for("documents.page", reference=contract.reference, document_id=document.id),
             }
         )
+    return found[: len(executed)] + evidence_of(contract) + found[len(executed) :]
+
+
+def evidence_of(contract: Contract) -> list[dict[str, Any]]:
+    """What stands beside a file signed at a provider: our sealed record, and its own evidence."""
+    envelope = envelopes.latest(contract)
+    rows = (
+        ("companion", _("Our sealed record of evidence"), "signing_elsewhere.record"),
+        ("vendor_evidence", _("The provider’s own evidence"), "signing_elsewhere.vendor"),
+    )
+    found = []
+    for name, label, endpoint in rows:
+        document = getattr(envelope, name, None)
+        if document is not None:
+            suffix = document.file_name.rpartition(".")[2].upper()
+            found.append(
+                {
+                    "id": document.id,
+                    "label": label,
+                    "about": f"{suffix}, {format_size(document.size_bytes)}",
+                    "sha256": document.sha256,
+                    "url": url_for(endpoint, reference=contract.reference),
+                }
+            )
     return found
 
 

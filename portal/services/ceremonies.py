@@ -42,7 +42,8 @@ __all__ = ["BuiltinCeremony", "Place", "enter", "find", "grant", "hold", "of_lin
 # What a signing page needs and no more: no logo, no text of revisions, no draft of people.
 COLUMNS = (
     Envelope.id, Envelope.status, Envelope.seal_status, Envelope.executed, Envelope.message,
-    Envelope.expires_at, Envelope.sent_at, Envelope.ended_at, Envelope.provider, Envelope.revision,
+    Envelope.expires_at, Envelope.withdrawal, Envelope.sent_at, Envelope.ended_at, Envelope.provider,
+    Envelope.revision,
     Contract.id, Contract.reference, Contract.title, Contract.kind, Contract.side, Contract.has_phi,
     Contract.owner, Contract.languages, Contract.entity, Contract.flags, Contract.counterparty,
     LegalEntity.id, LegalEntity.name, LegalEntity.address, LegalEntity.email, LegalEntity.phone,
@@ -231,6 +232,8 @@ def state_of_envelope(place: Place, now: datetime) -> str:
     if place.recipient.role == "copy":
         return "copy"
     status = place.envelope.status
+    if status == "sent" and place.envelope.withdrawal is not None:
+        return "over"  # a provider is being asked to end it: nobody is let on any more
     if status == "sent":
         return "expired" if now >= place.envelope.expires_at else ""
     return {"queued": "preparing", "voided": "voided", "expired": "expired"}.get(status, "over")

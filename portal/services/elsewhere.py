@@ -39,6 +39,11 @@ from providers.interface import EnvelopeStatus, ExecutedFile, mark
 
 CLOSING = mark("%(provider)s is still closing the file.")
 
+SUFFIXES = {
+    "application/pdf": "pdf", "application/json": "json", "application/zip": "zip", "text/html": "html",
+    "text/plain": "txt",
+}  # fmt: skip
+
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +55,7 @@ def fetch_job(payload: dict[str, Any], context: jobs.Context) -> None:
     envelope = envelopes.get(payload["envelope"])
     if envelope.status != "completed" or envelope.executed is not None:
         return
-    file = stored_or_fetched(envelope, context.clock())
+    file = stored_or_fetched(envelope, context)
     failpoints.reach("fetch.after_store")
     try:
         companion = stored_or_built(envelope, file, context.clock())
@@ -63,7 +68,7 @@ def fetch_job(payload: dict[str, Any], context: jobs.Context) -> None:
     failpoints.reach("fetch.after_record")
 
 
-def stored_or_fetched(envelope: Envelope, now: datetime) -> ExecutedFile:
+def stored_or_fetched(envelope: Envelope, context: jobs.Context) -> ExecutedFile:
     """The provider's files; those an interrupted run left in the store first."""
     store = installation.current().store
     key, beside, media = names(envelope)
@@ -71,7 +76,7 @@ def stored_or_fetched(envelope: Envelope, now: datetime) -> ExecutedFile:
         kept = store.get(media).decode()
         return ExecutedFile(store.get(key), store.get(beside) if kept else b"", kept)
     try:
-        with calls.to(remote.account_of(envelope), now):
+        with calls.to(remote.account_of(envelope), context.clock()):
             provider, handle = remote.provider_of(envelope), remote.handle(envelope)
             if provider.fetch(handle).status is not EnvelopeStatus.COMPLETED:
                 # Everybody has signed, and the provider is still closing it: a file of now is not the end.
@@ -79,7 +84,7 @@ def stored_or_fetched(envelope: Envelope, now: datetime) -> ExecutedFile:
             file = provider.download(handle)
     except ProviderError as error:
         Envelope.update(seal_problem=calls.said(error)[:500]).where(Envelope.id == envelope.id).execute()
-        raise calls.later(error) from error
+        raise calls.later(error, context.attempts) from error
     failpoints.reach("fetch.after_download")
     main = sealing.put_once(key, file.pdf)
     certificate = sealing.put_once(beside, file.evidence) if file.evidence else b""
@@ -95,11 +100,16 @@ def names(envelope: Envelope) -> tuple[str, str, str]:
 def stored_or_built(envelope: Envelope, file: ExecutedFile, now: datetime) -> bytes:
     """Our sealed record of it. Raises Unsealable."""
     store = installation.current().store
-    key = f"{envelope.id}-companion"
+    key = companion_key(envelope, 1)
     if store.exists(key):
         earlier: bytes = store.get(key)
         return earlier
     return sealing.put_once(key, build(envelope, file, now))
+
+
+def companion_key(envelope: Envelope, version: int) -> str:
+    """Where a version of our record lies; the longer second one has its outside time."""
+    return f"{envelope.id}-companion" + (f"-{version}" if version > 1 else "")
 
 
 def build(envelope: Envelope, file: ExecutedFile, now: datetime) -> bytes:
@@ -111,11 +121,18 @@ def build(envelope: Envelope, file: ExecutedFile, now: datetime) -> bytes:
     said = sentences(facts, authority.organisation)
     parts = render.execution_parts([], evidence.certificate(facts, len(shown), said), in_process=True)
     attached = {"evidence.json": evidence.package(facts, len(shown), now)}
-    made: bytes = executed.build(
-        shown, [], parts.certificate, attached, authority, now, language=facts.language,
-        title=facts.contract.title,
-    )  # fmt: skip
-    return made
+    told = {"language": facts.language, "title": facts.contract.title}
+    tsa = sealing.timestamp_authority()
+    if tsa is None:
+        made: bytes = executed.build(shown, [], parts.certificate, attached, authority, now, **told)
+        return made
+    sealed = executed.build_with_timestamps(
+        shown, [], parts.certificate, attached, authority, now, **told, tsa=tsa
+    )
+    sealing.trust(sealed.timestamp)
+    if sealed.problem:
+        log.warning("envelope %s: sealed without an outside time: %s", envelope.id, sealed.problem)
+    return sealed.pdf
 
 
 def about(envelope: Envelope, file: ExecutedFile) -> Elsewhere:
@@ -175,20 +192,18 @@ def record(envelope: Envelope, file: ExecutedFile, companion: bytes, now: dateti
     executed = add(locked, file.pdf, "executed", f"{reference}-executed.pdf", key, "provider", now)
     vendor = None
     if file.evidence:
-        suffix = "json" if "json" in file.evidence_media else "pdf"
+        suffix = SUFFIXES.get(file.evidence_media.partition(";")[0].strip(), "bin")
         vendor = add(
             locked, file.evidence, "vendor_evidence", f"{reference}-{envelope.provider}.{suffix}", beside,
             "provider", now, media=file.evidence_media,
         )  # fmt: skip
-    record_file = add(
-        locked, companion, "companion", f"{reference}-evidence.pdf", f"{envelope.id}-companion", "executed",
-        now, shown_bytes=envelope.document.size_bytes,
-    )  # fmt: skip
+    record_file = add_companion(locked, companion, 1, now)
+    is_complete = not installation.current().settings.tsa_url or sealing.has_timestamp(companion)
     Envelope.update(
         executed=executed,
         vendor_evidence=vendor,
         companion=record_file,
-        seal_status="sealed",
+        seal_status="sealed" if is_complete else "incomplete",
         seal_problem="",
     ).where(Envelope.id == locked.id).execute()
     audit.append(
@@ -199,7 +214,18 @@ def record(envelope: Envelope, file: ExecutedFile, companion: bytes, now: dateti
             "companion_sha256": record_file.sha256,
         },
     )  # fmt: skip
+    if not is_complete:
+        sealing.queue_upgrade(locked, now)
     signing_mails.deliver_copies(locked, executed, now)
+
+
+def add_companion(envelope: Envelope, content: bytes, version: int, now: datetime) -> Document:
+    """One version of our sealed record; every version's hash stays in the register."""
+    return add(
+        envelope, content, "companion", f"{envelope.contract.reference}-evidence.pdf",
+        companion_key(envelope, version), "executed", now, version=version,
+        shown_bytes=envelope.document.size_bytes,
+    )  # fmt: skip
 
 
 def add(
@@ -210,18 +236,20 @@ def add(
     key: str,
     registered: str,
     now: datetime,
+    *,
+    version: int = 1,
     **facts: Any,
 ) -> Document:
     """The row of one file and its hash in the register."""
     digest = hashlib.sha256(content).hexdigest()
     document: Document = Document.add(
         contract=envelope.contract, revision=envelope.revision, kind=kind, file_name=name, sha256=digest,
-        size_bytes=len(content), pages=envelope.document.pages if kind == "executed" else 0, storage_key=key,
-        facts=facts, version=1, envelope_id=envelope.id, created_at=now,
+        size_bytes=len(content), storage_key=key, facts=facts, version=version, envelope_id=envelope.id,
+        created_at=now,
     )  # fmt: skip
     RegisteredFile.insert(
         sha256=digest, kind=registered, document_id=document.id, envelope_id=envelope.id,
-        facts={"version": 1, "provider": envelope.provider, "file": kind,
+        facts={"version": version, "provider": envelope.provider, "file": kind,
                "completed_at": evidence.moment(envelope.ended_at)},
         registered_at=now,
     ).on_conflict_ignore().execute()  # fmt: skip

@@ -7,18 +7,36 @@ says so.
 
 from __future__ import annotations
 
-from datetime import datetime
+import threading
+from datetime import datetime, timedelta
 
-from portal.errors import Conflict, Unavailable
+from portal.errors import Conflict, TooMany, Unavailable
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.envelopes import Recipient
-from portal.services import audit, calls, ceremonies, envelopes, factors, jobs, notices, polling, remote
+from portal.services import (
+    audit,
+    calls,
+    ceremonies,
+    envelopes,
+    factors,
+    jobs,
+    limits,
+    notices,
+    polling,
+    remote,
+)
 from portal.services.audit import Actor
 from portal.services.ceremonies import Place
 from providers import registry
 from providers.errors import ProviderError
 from providers.interface import Frame
+
+# Addresses fetched for one person, and looks at how it stands when they come back.
+FETCHES = (limits.Cap(30, timedelta(hours=1)),)
+LOOKS = (limits.Cap(20, timedelta(minutes=10)),)
+# A provider that is slow holds up two people's requests in a process, not all of them.
+AT_ONCE = threading.BoundedSemaphore(2)
 
 
 def label(place: Place) -> str:
@@ -34,9 +52,10 @@ def returns(place: Place) -> bool:
 def go(place: Place, *, by: Actor, now: datetime) -> tuple[str, Frame | None]:
     """The provider's signing address for this person, now, and what a page needs to open it in a frame.
 
-    Raises Conflict before every step of the gate is done and while the provider is not ready,
-    Unavailable where it says no.
+    Raises Conflict before every step of the gate is done and while the provider is not ready, TooMany
+    when it was asked for again and again, Unavailable where the provider says no.
     """
+    limits.check("hand_over", place.recipient.id, by.address, now, FETCHES)
     with transaction():
         fresh = ceremonies.hold(place, now, until="factors")
         if ceremonies.state(fresh, now) != "elsewhere":
@@ -79,9 +98,22 @@ def go(place: Place, *, by: Actor, now: datetime) -> tuple[str, Frame | None]:
 
 
 def look(place: Place, now: datetime) -> None:
-    """Ask the provider once how it stands; the page says what is known, whatever the answer."""
+    """Ask the provider once how it stands; the page says what is known, whatever the answer.
+
+    Where too many ask just now, or it does not answer, a job asks in a moment.
+    """
     try:
-        polling.look(place.envelope.id, now)
-    except (jobs.Retry, jobs.GiveUp):
-        with transaction():
-            polling.ask_soon(place.envelope.id, now)
+        limits.check("return", place.recipient.id, "", now, LOOKS)
+    except TooMany:
+        return
+    if AT_ONCE.acquire(blocking=False):
+        try:
+            polling.look(place.envelope.id, now)
+            return
+        except (jobs.Retry, jobs.GiveUp):
+            pass
+        finally:
+            AT_ONCE.release()
+    with transaction():
+        key = f"look:{place.envelope.id}:{now.isoformat(timespec='minutes')}"
+        polling.ask_soon(place.envelope.id, now, key=key)

@@ -216,12 +216,17 @@ def record(envelope: Envelope, content: bytes, *, is_complete: bool, now: dateti
         },
     )  # fmt: skip
     if not is_complete:
-        jobs.add(
-            "upgrade_seal", {"envelope": locked.id}, key=f"upgrade:{locked.id}", now=now,
-            run_at=now + UPGRADE_FIRST, max_attempts=100_000,
-        )  # fmt: skip
+        queue_upgrade(locked, now)
     signing_mails.deliver_copies(locked, document, now)
     return document
+
+
+def queue_upgrade(envelope: Envelope, now: datetime) -> None:
+    """Have the missing time added once the authority answers."""
+    jobs.add(
+        "upgrade_seal", {"envelope": envelope.id}, key=f"upgrade:{envelope.id}", now=now,
+        run_at=now + UPGRADE_FIRST, max_attempts=100_000,
+    )  # fmt: skip
 
 
 def add_version(envelope: Envelope, content: bytes, version: int, now: datetime) -> Document:
@@ -330,12 +335,13 @@ def upgrade_job(payload: dict[str, Any], context: jobs.Context) -> None:
 
     envelope = envelopes.get(payload["envelope"])
     tsa = timestamp_authority()
-    if envelope.seal_status != "incomplete" or envelope.executed is None:
+    sealed = sealed_file(envelope)
+    if envelope.seal_status != "incomplete" or sealed is None:
         return
     if tsa is None:
         raise jobs.Retry("no timestamp authority is configured any more", timedelta(hours=1))
-    before = documents.read(envelope.executed)
-    store, key = installation.current().store, storage_key(envelope, 2)
+    before = documents.read(sealed)
+    store, key = installation.current().store, upgraded_key(envelope)
     if store.exists(key):
         content: bytes = store.get(key)
     else:
@@ -354,13 +360,34 @@ def upgrade_job(payload: dict[str, Any], context: jobs.Context) -> None:
         record_upgrade(envelope, content, context.clock())
 
 
+def sealed_file(envelope: Envelope) -> Document | None:
+    """The file under our seal: the finished one, or our record beside a provider's."""
+    is_theirs = registry.capabilities(envelope.provider).seals
+    found: Document | None = envelope.companion if is_theirs else envelope.executed
+    return found
+
+
+def upgraded_key(envelope: Envelope) -> str:
+    from portal.services import elsewhere
+
+    is_theirs = registry.capabilities(envelope.provider).seals
+    return elsewhere.companion_key(envelope, 2) if is_theirs else storage_key(envelope, 2)
+
+
 def record_upgrade(envelope: Envelope, content: bytes, now: datetime) -> None:
     """Version 2 beside version 1, whose hash stays registered."""
+    from portal.services import elsewhere
+
     locked = envelopes.lock(envelope.id)
     if locked.seal_status != "incomplete":
         return
-    document = add_version(locked, content, 2, now)
-    Envelope.update(executed=document, seal_status="sealed").where(Envelope.id == locked.id).execute()
+    if registry.capabilities(locked.provider).seals:
+        document = elsewhere.add_companion(locked, content, 2, now)
+        changes = {"companion": document}
+    else:
+        document = add_version(locked, content, 2, now)
+        changes = {"executed": document}
+    Envelope.update(**changes, seal_status="sealed").where(Envelope.id == locked.id).execute()
     audit.append(
         "envelope.timestamped", ("envelope", locked.id), chain=locked.contract.id, by=SYSTEM, now=now,
         facts={"sha256": document.sha256, "size_bytes": document.size_bytes},

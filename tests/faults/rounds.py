@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.faults import doomed, invariants, stage
+from tests.faults import doomed, invariants, stage, vendors
 from tests.faults.arena import LEASE, NOW, Arena, Broken, Lived, findings, foreign_verdict, live
 from tests.faults.doomed import Doom, Site
 from tests.faults.findings import Findings, differences, outcome
@@ -106,6 +106,8 @@ def walked(arena: Arena) -> set[str]:
     found = set(undisturbed(arena).visits)
     for press in presses(arena.stage("desk").facts):
         found |= set(calm_press(arena, press).visits)
+    with vendors.opened(arena) as vendor, vendor.fresh() as site:
+        found |= vendor.whole_way(site)
     return found
 
 

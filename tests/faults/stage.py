@@ -9,7 +9,19 @@ from portal.models.base import transaction
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope
 from portal.models.people import Person, Session
-from portal.services import acts, ceremonies, envelopes, factors, jobs, links, revisions, sessions, uploads
+from portal.services import (
+    acts,
+    ceremonies,
+    connections,
+    envelopes,
+    factors,
+    imports,
+    jobs,
+    links,
+    revisions,
+    sessions,
+    uploads,
+)
 from tests.cast import assemble
 from tests.services import signing
 
@@ -68,6 +80,17 @@ def crowds(now: datetime, count: int) -> dict[str, Any]:
     one = send(cast, now, people=[signing.theirs()])
     run(now)
     return {"pairs": pairs, "singles": singles, "one": at_review(one, "claire", now), "ana": cast.ana.id}
+
+
+def vendor(now: datetime, provider: str, settings: dict[str, str], server: str) -> dict[str, Any]:
+    """An account at a simulated vendor: a contract to be sent through it, and its archive to be brought."""
+    cast = assemble(now)
+    by = signing.actor(cast.ada)
+    account = connections.create(provider, "Simulated", settings, by=by, now=now, server=server)
+    connections.checked(account, connections.provider(account).check(), by=by, now=now)
+    envelope = signing.send(cast, now, connection=connections.get(account.id))
+    imports.start(connections.get(account.id), None, None, by=by, now=now)
+    return {"envelope": envelope.id, "connection": account.id}
 
 
 def pile(now: datetime, count: int) -> dict[str, Any]:
@@ -178,5 +201,5 @@ def fix(now: datetime, contract_id: str, person_id: str) -> str:
     return str(revisions.make_ready(Contract.get_by_id(contract_id), by=by, now=now).sha256)
 
 
-STAGES = {"outbox": outbox, "desk": desk, "crowds": crowds, "pile": pile}
+STAGES = {"outbox": outbox, "desk": desk, "crowds": crowds, "pile": pile, "vendor": vendor}
 ACTS = {"sign": sign, "void": void, "upload": upload, "fix": fix}
