@@ -17,8 +17,8 @@ from typing import Any
 import peewee
 
 from portal.errors import Conflict, Invalid, NotFound
-from portal.i18n import ngettext
 from portal.i18n import gettext as _
+from portal.i18n import ngettext
 from portal.models.base import lock_row, transaction
 from portal.models.bulk import BulkBatch, BulkRow
 from portal.models.connections import Connection
@@ -91,8 +91,8 @@ def newest(most: int = 50) -> list[BulkBatch]:
 
 
 def may_act(batch: BulkBatch, person: Person | None) -> bool:
-    """Its owner, or somebody who may edit every contract."""
-    return permissions.may_edit(person, batch.owner_id) and permissions.allows(person, "contract.send")
+    """Its owner, or somebody who may edit every contract and send."""
+    return permissions.may_edit(person, batch.owner.id) and permissions.allows(person, "contract.send")
 
 
 def repeated(batch: BulkBatch, now: datetime) -> BulkBatch | None:
@@ -145,7 +145,8 @@ class Counts:
 def counts(batch: BulkBatch) -> Counts:
     mine = BulkRow.batch == batch
     number = peewee.fn.COUNT(BulkRow.id)
-    states = dict(BulkRow.select(BulkRow.state, number).where(mine).group_by(BulkRow.state).tuples())
+    by_state: Any = BulkRow.select(BulkRow.state, number).where(mine).group_by(BulkRow.state).tuples()
+    states: dict[str, int] = dict(by_state)
     joined = BulkRow.select(number).join(Envelope, on=(BulkRow.envelope == Envelope.id)).where(mine)
     returned = joined.where(RETURNED).scalar() if states.get("sent") else 0
     signed = joined.where(Envelope.status == "completed").scalar() if states.get("sent") else 0
@@ -157,7 +158,7 @@ def counts(batch: BulkBatch) -> Counts:
 
 def totals(batch: BulkBatch) -> list[tuple[str, Decimal, int]]:
     """(currency, value of all its contracts, how many) of what is to be sent."""
-    query = (
+    query: Any = (
         BulkRow.select(BulkRow.currency, peewee.fn.SUM(BulkRow.amount), peewee.fn.COUNT(BulkRow.id))
         .where(
             (BulkRow.batch == batch) & BulkRow.state.not_in(("wrong", "left_out")) & (BulkRow.currency != "")
@@ -210,7 +211,7 @@ def is_returned(row: BulkRow) -> bool:
 
 def why_not(row: BulkRow) -> str:
     """Why a row was not sent; "" for one that was."""
-    if is_returned(row):
+    if row.envelope and is_returned(row):
         return str(row.envelope.ended_reason)
     return str(row.problem) if row.state == "failed" else ""
 
@@ -258,9 +259,10 @@ def create(
     with transaction():
         batch: BulkBatch = BulkBatch.create(
             kind=answers.kind, owner=owner, entity=answers.entity, signatory=answers.signatory,
-            template_version=answers.version, document=answers.document, shown=shown, title=answers.title[:200],
-            side=answers.side, defaults=dict(answers.defaults or {}), language=answers.language,
-            connection=answers.connection, is_native=answers.is_native, message=answers.message,
+            template_version=answers.version, document=answers.document, shown=shown,
+            title=answers.title[:200], side=answers.side, defaults=dict(answers.defaults or {}),
+            language=answers.language, connection=answers.connection, is_native=answers.is_native,
+            message=answers.message,
             life_days=answers.life_days, pace_per_minute=answers.pace_per_minute,
             file_name=documents.safe_name(file_name), sha256=hashlib.sha256(content).hexdigest(),
             storage_key=stored.storage_key, ignored=list(shape.ignored), rows_total=total, created_at=now,

@@ -110,7 +110,7 @@ def keep(batch: BulkBatch, found: list[dict[str, Any]], context: jobs.Context | 
 def find_doubles(batch: BulkBatch, context: jobs.Context | None) -> None:
     """Whoever stands in the file twice is wrong from the second row on."""
     mine = (BulkRow.batch == batch) & (BulkRow.email != "")
-    twice = (
+    twice: Any = (
         BulkRow.select(BulkRow.email, peewee.fn.MIN(BulkRow.number))
         .where(mine)
         .group_by(BulkRow.email)
@@ -187,10 +187,13 @@ class Checker:
 
     def __init__(self, batch: BulkBatch, shape: bulk_csv.Shape, today: date) -> None:
         self.batch, self.shape, self.today = batch, shape, today
+        # None for a document, whose rows need neither.
+        self.version: Any = batch.template_version
+        self.signatory: Any = batch.signatory
         self.rules: list[PolicyRule] = policies.active_rules()
         self.provider = batch.connection.provider if batch.connection else "builtin"
         self.offered = registry.capabilities(self.provider).factors
-        self.ours = new_contracts.our_signer(batch.signatory) if batch.signatory else None
+        self.ours = new_contracts.our_signer(self.signatory) if self.signatory else None
         self.plans: dict[tuple[Any, ...], Plan] = {}
 
     def check_all(self, rows: Iterable[tuple[int, dict[str, str], int]]) -> list[dict[str, Any]]:
@@ -198,10 +201,8 @@ class Checker:
         found = [Row(number, Typed(self.with_defaults(cells)), spare) for number, cells, spare in rows]
         known = parties.find_many(str(row.typed.value("company")) for row in found)
         emails = [str(row.typed.value("email")).lower() for row in found]
-        contacts = {
-            (each.counterparty_id, each.email): each
-            for each in Contact.select().where(Contact.email.in_(emails))
-        }
+        people: Any = Contact.select().where(Contact.email.in_(emails))
+        contacts = {(each.counterparty_id, each.email): each for each in people}
         for row in found:
             row.party = known.get(str(row.typed.value("company")))
             self.check(row, contacts)
@@ -276,7 +277,7 @@ class Checker:
         return f"{found:.2f}"
 
     def level_reason(self) -> str:
-        labels = [words.level(level) for level in self.batch.template_version.levels]
+        labels = [words.level(level) for level in self.version.levels]
         return _("Write one of the levels of this template: %(levels)s.", levels=words.listed(labels))
 
     def facts(self, row: Row) -> dict[str, Any] | None:
@@ -287,7 +288,7 @@ class Checker:
         commercial = {**plan.terms["commercial"], "fee": row.read["fee"], "currency": row.read["currency"]}
         terms: Any = {**plan.terms, "commercial": commercial}
         row.amount = money.value(terms) or Decimal(0)
-        reason = entities.why_not(self.batch.signatory, row.amount, row.read["currency"], self.today)
+        reason = entities.why_not(self.signatory, row.amount, row.read["currency"], self.today)
         if reason:
             row.typed.refuse("fee", reason)
         return {
@@ -307,13 +308,13 @@ class Checker:
             party = Counterparty(
                 **parties.usual(read["company"], country=read["country"], language=read["language"])
             )
-        languages = new_contracts.languages_for(party, self.batch.template_version)
+        languages = new_contracts.languages_for(party, self.version)
         key = (read["level"], read["start"], read["length"], party.country, party.zone, *languages)
         if key not in self.plans:
             if len(self.plans) >= MOST_PLANS:
                 self.plans.clear()
             answers = fast_lane(self.batch, read)
-            terms = new_contracts.terms_from(answers, self.batch.template_version, self.batch.entity, party)
+            terms = new_contracts.terms_from(answers, self.version, self.batch.entity, party)
             faults = validate.check(terms, language=current(), languages=languages)
             self.plans[key] = Plan(terms, [each.message for each in faults])
         return self.plans[key]
@@ -363,7 +364,7 @@ NO_TERMS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def fast_lane(batch: BulkBatch, read: Mapping[str, str]) -> new_contracts.FastLane:
+def fast_lane(batch: Any, read: Mapping[str, str]) -> new_contracts.FastLane:
     """The eight answers of a row that was understood."""
     return new_contracts.FastLane(
         template_version_id=batch.template_version.id,
@@ -397,7 +398,7 @@ def country_code(said: str) -> str:
 def country_names() -> Mapping[str, str]:
     from babel import Locale  # read once
 
-    found = {}
+    found: dict[str, str] = {}
     for language in LANGUAGES:
         territories = Locale.parse(language).territories
         found |= {fold(str(territories[code])).strip(): code for code in parties.ZONE_OF}
@@ -418,7 +419,7 @@ def language_names() -> Mapping[str, str]:
     return found
 
 
-def level_key(batch: BulkBatch, said: str) -> str:
+def level_key(batch: Any, said: str) -> str:
     """A level of the template, from its key or its name in any language."""
     wanted = fold(said).strip()
     for key, level in batch.template_version.levels.items():

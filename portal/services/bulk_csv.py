@@ -207,7 +207,8 @@ def records(content: bytes, encoding: str, delimiter: str) -> Iterator[list[str]
 def plain(cell: str) -> str:
     """What a cell says, on one line, without the mark that keeps spreadsheets from computing."""
     said = " ".join(clean(cell[: LONGEST_CELL + 1]).split())
-    return said[1:] if said.startswith("'") and said[1:].startswith(FORMULA) else said
+    unmarked = said[1:].lstrip()
+    return unmarked if said.startswith("'") and unmarked.startswith(FORMULA) else said
 
 
 @lru_cache(maxsize=4)

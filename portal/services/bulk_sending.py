@@ -26,7 +26,6 @@ from portal.models.bulk import BulkBatch, BulkRow
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope
 from portal.services import (
-    audit,
     bulk,
     bulk_checks,
     connections,
@@ -241,7 +240,7 @@ def from_document(batch: BulkBatch, read: dict[str, str], now: datetime) -> Cont
         language=batch.language, signers=[read], owner=batch.owner, by=sender(batch), now=now,
         party_country=read["country"],
     )  # fmt: skip
-    source = batch.document
+    source: Any = batch.document
     copy = documents.record(
         documents.Stored(source.storage_key, source.sha256, source.size_bytes), "upload",
         file_name=source.file_name, pages=source.pages, facts=source.facts, now=now,

@@ -89,10 +89,8 @@ def find_many(names: Iterable[str]) -> dict[str, Counterparty]:
         found[row.name] = row
     missing = sorted({name.lower() for name in said if name not in found})
     lower = peewee.fn.LOWER(Counterparty.name)
-    near = {
-        row.lowered: row
-        for row in Counterparty.select(Counterparty, lower.alias("lowered")).where(lower.in_(missing))
-    }
+    query: Any = Counterparty.select(Counterparty, lower.alias("lowered")).where(lower.in_(missing))
+    near = {row.lowered: row for row in query}
     known = {name: found.get(one_line) or near.get(one_line.lower()) for name, one_line in typed.items()}
     return {name: party for name, party in known.items() if party is not None}
 

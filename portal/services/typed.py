@@ -10,13 +10,14 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from portal.channels import addresses
 from portal.i18n import current, format_number
 from portal.i18n import gettext as _
 
 EMAIL = re.compile(r"[^@\s<>\"(),:;\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\Z")
+Number = TypeVar("Number", int, Decimal)
 MOST_CHARACTERS = 500
 # Control characters but tab and line end, and halves of characters.
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -109,7 +110,7 @@ class Typed:
             return None
         return self._within(name, number, Decimal(least), Decimal(most))
 
-    def _within(self, name: str, number: Any, least: Any, most: Any) -> Any:
+    def _within(self, name: str, number: Number, least: Number, most: Number) -> Number | None:
         if least <= number <= most:
             return number
         self.refuse(
