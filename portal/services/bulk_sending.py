@@ -18,7 +18,7 @@ import peewee
 from portal import failpoints
 from portal.documents.images import PageImage as Picture
 from portal.documents.render import Placement, Rendered
-from portal.errors import NotAllowed, PortalError, Unavailable
+from portal.errors import Conflict, PortalError, Unavailable
 from portal.i18n import format_datetime, use
 from portal.i18n import gettext as _
 from portal.models.base import lock_row, transaction
@@ -43,7 +43,8 @@ SLICE = timedelta(seconds=2)  # then the next of what waits has its turn
 BURST = timedelta(seconds=5)  # of the pace, that may be made up for
 MOST_ON_THE_WAY = 50  # requests an account has not taken yet
 LOOK_AGAIN = timedelta(seconds=2)
-MOST_ATTEMPTS = 5
+MOST_ATTEMPTS = 5  # while something is busy or down
+MOST_BEGINNINGS = 12  # of a row whose worker ends each time
 FIRST_WAIT = timedelta(seconds=10)
 
 log = logging.getLogger(__name__)
@@ -209,8 +210,8 @@ def begin(row: BulkRow, context: jobs.Context) -> None:
         context.hold()
         BulkRow.update(attempts=BulkRow.attempts + 1).where(BulkRow.id == row.id).execute()
     context.renew()
-    if row.attempts >= MOST_ATTEMPTS:
-        raise NotAllowed(_("It was begun %(count)s times and never ended.", count=row.attempts))
+    if row.attempts >= MOST_BEGINNINGS:
+        raise Conflict(_("It was begun %(count)s times and never ended.", count=row.attempts))
 
 
 def contract_of(batch: BulkBatch, row: BulkRow, context: jobs.Context) -> Contract:

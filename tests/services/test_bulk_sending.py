@@ -301,7 +301,7 @@ def test_a_request_sent_by_hand_meanwhile_is_taken_as_it_is(cast, now, home, qui
 
 def test_a_row_that_ends_its_worker_each_time_is_not_begun_for_ever(cast, now, home):
     batch = started(cast, now, file([line(1)]))
-    BulkRow.update(attempts=bulk_sending.MOST_ATTEMPTS).execute()
+    BulkRow.update(attempts=bulk_sending.MOST_BEGINNINGS).execute()
 
     batch = work(Clock(now), batch)
 
