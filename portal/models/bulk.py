@@ -77,6 +77,7 @@ class BulkRow(Model):
     attempts = peewee.IntegerField(default=0)
     due_at = UtcField(null=True)  # not before
     done_at = UtcField(null=True)
+    is_unsent = False  # of a loaded row: its request came to nothing
 
     class Meta:
         indexes = (

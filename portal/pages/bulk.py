@@ -14,12 +14,22 @@ from portal.i18n import gettext as _
 from portal.models.bulk import BulkBatch, BulkRow
 from portal.models.contracts import Document
 from portal.models.parties import LegalEntity, Signatory
-from portal.pages import choices
+from portal.pages import choices, provider_choice
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, refuse, show, stay
 from portal.pages.sending import ENVELOPE_WORDS, MOST_MESSAGE
-from portal.services import bulk, bulk_csv, contracts, documents, entities, new_contracts, templates, uploads
+from portal.services import (
+    bulk,
+    bulk_csv,
+    connections,
+    contracts,
+    documents,
+    entities,
+    new_contracts,
+    templates,
+    uploads,
+)
 from portal.sla import words
 
 bp = Blueprint("bulk", __name__, url_prefix="/bulk")
@@ -97,6 +107,7 @@ def like() -> dict[str, Any]:
     """The answers of an earlier batch whose file was mended, or the usual ones."""
     usual: dict[str, Any] = {
         "side": "supplier", "life_days": bulk.USUAL_DAYS, "pace": bulk.USUAL_PACE, "language": current(),
+        "connection": provider_choice.preselected(),
     }  # fmt: skip
     if not request.args.get("like"):
         return usual
@@ -107,6 +118,7 @@ def like() -> dict[str, Any]:
         "entity": batch.entity.id,
         "title": batch.title,
         "side": batch.side,
+        "connection": batch.connection.id if batch.connection else provider_choice.BUILT_IN,
         "message": batch.message,
         "life_days": batch.life_days,
         "pace": batch.pace_per_minute,
@@ -137,8 +149,15 @@ def new_page(kind: str, form: Form, status: int = 200, upload: Document | None =
         entities=[(each.id, each.name) for each in entities.in_use()],
         languages=list(NAMES.items()),
         products=new_contracts.products(),
+        accounts=accounts(),
         post_url=url_for(".create" if kind == "template" else ".create_document"),
     )
+
+
+def accounts() -> list[tuple[str, str]]:
+    """What requests may go through; one alone is no choice."""
+    built_in = (provider_choice.BUILT_IN, _("Countersign, built in"))
+    return [built_in, *((each.id, each.name) for each in connections.usable())]
 
 
 @bp.post("/new")
@@ -204,6 +223,7 @@ def taken_document(form: Form) -> Document | None:
 
 def common_answers(form: Form) -> dict[str, Any]:
     return {
+        "connection": provider_choice.chosen(form),
         "message": form.text("message", most=MOST_MESSAGE),
         "life_days": form.integer("life_days", least=1, most=bulk.MOST_DAYS, required=True) or 0,
         "pace_per_minute": form.integer("pace", least=1, most=bulk.FASTEST, required=True) or 0,
@@ -300,7 +320,7 @@ def filters(batch: BulkBatch, tally: bulk.Counts, only: str) -> list[tuple[str, 
 
 
 def row_words(batch: BulkBatch, row: BulkRow) -> dict[str, Any]:
-    if row.state == "sent" and not bulk.is_returned(row):
+    if row.state == "sent" and not row.is_unsent:
         word, tone = ENVELOPE_WORDS[row.envelope.status]
     else:
         word, tone = ROW_WORDS["failed" if row.state == "sent" else row.state]

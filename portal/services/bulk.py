@@ -24,6 +24,7 @@ from portal.models.bulk import BulkBatch, BulkRow
 from portal.models.connections import Connection
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope
+from portal.models.jobs import Job
 from portal.models.parties import LegalEntity, Signatory
 from portal.models.people import Person
 from portal.models.templates import TemplateVersion
@@ -36,6 +37,7 @@ from portal.services import (
     installation,
     jobs,
     permissions,
+    sending,
     templates,
 )
 from portal.services.audit import INSTALLATION, Actor
@@ -110,8 +112,15 @@ def repeated(batch: BulkBatch, now: datetime) -> BulkBatch | None:
     return found
 
 
-# Handed to an account that said no before anybody was asked: the row may go again.
-RETURNED = (BulkRow.state == "sent") & (Envelope.status == "voided") & Envelope.sent_at.is_null()
+# Ended before anybody was asked: the row may be sent anew.
+RETURNED = (Envelope.status == "voided") & Envelope.sent_at.is_null()
+# An account said no, and nothing tries any more: the same request may be tried again.
+STOPPED = (Envelope.status == "queued") & peewee.fn.EXISTS(
+    Job.select(Job.id).where(
+        (Job.key == peewee.Value("send:").concat(Envelope.id)) & Job.status.in_(("failed", "set_aside"))
+    )
+)
+UNSENT = (BulkRow.state == "sent") & (RETURNED | STOPPED)
 
 
 @dataclass(frozen=True)
@@ -148,7 +157,7 @@ def counts(batch: BulkBatch) -> Counts:
     by_state: Any = BulkRow.select(BulkRow.state, number).where(mine).group_by(BulkRow.state).tuples()
     states: dict[str, int] = dict(by_state)
     joined = BulkRow.select(number).join(Envelope, on=(BulkRow.envelope == Envelope.id)).where(mine)
-    returned = joined.where(RETURNED).scalar() if states.get("sent") else 0
+    returned = joined.where(UNSENT).scalar() if states.get("sent") else 0
     signed = joined.where(Envelope.status == "completed").scalar() if states.get("sent") else 0
     known = BulkRow.select(number).where(mine & BulkRow.is_known).scalar() if batch.state == "checked" else 0
     states["sent"] = states.get("sent", 0) - returned
@@ -185,12 +194,28 @@ def rows(batch: BulkBatch, *, only: str = "", after: int = 0, size: int = PAGE_S
     if only == "wrong":
         query = query.where(BulkRow.state.in_(("wrong", "left_out")))
     elif only == "failed":
-        query = query.where((BulkRow.state == "failed") | RETURNED)
+        query = query.where((BulkRow.state == "failed") | UNSENT)
     elif only == "sent":
-        query = query.where((BulkRow.state == "sent") & ~(RETURNED))
+        query = query.where((BulkRow.state == "sent") & ~(UNSENT))
     elif only:
         query = query.where(BulkRow.state == only)
-    return list(query.order_by(BulkRow.number).limit(size + 1))
+    found = list(query.order_by(BulkRow.number).limit(size + 1))
+    mark_unsent(found)
+    return found
+
+
+def mark_unsent(found: list[BulkRow]) -> None:
+    """Note on rows whether their request came to nothing; as UNSENT says it to the database."""
+    queued = {f"send:{row.envelope.id}" for row in found if row.envelope and row.envelope.status == "queued"}
+    stopped = Job.select(Job.key).where(Job.key.in_(queued) & Job.status.in_(("failed", "set_aside")))
+    keys = {job.key for job in stopped} if queued else set()
+    for row in found:
+        envelope = row.envelope
+        row.is_unsent = bool(
+            envelope
+            and row.state == "sent"
+            and ((envelope.status == "voided" and envelope.sent_at is None) or f"send:{envelope.id}" in keys)
+        )
 
 
 def every(batch: BulkBatch, only: str = "") -> Iterator[BulkRow]:
@@ -203,16 +228,10 @@ def every(batch: BulkBatch, only: str = "") -> Iterator[BulkRow]:
             return
 
 
-def is_returned(row: BulkRow) -> bool:
-    """As RETURNED, of a row that `rows` gave."""
-    envelope = row.envelope
-    return bool(row.state == "sent" and envelope and envelope.status == "voided" and envelope.sent_at is None)
-
-
 def why_not(row: BulkRow) -> str:
-    """Why a row was not sent; "" for one that was."""
-    if row.envelope and is_returned(row):
-        return str(row.envelope.ended_reason)
+    """Why a row that `rows` gave was not sent; "" for one that was."""
+    if row.envelope and row.is_unsent:
+        return str(row.envelope.ended_reason or row.envelope.problem)
     return str(row.problem) if row.state == "failed" else ""
 
 
@@ -418,20 +437,27 @@ def retry(batch: BulkBatch, number: int | None = None, *, by: Actor, now: dateti
         found = lock(batch)
         if found.state not in ("running", "paused", "done"):
             raise Conflict(how_it_stands(found))
-        joined = BulkRow.select(BulkRow.id).left_outer_join(Envelope, on=(BulkRow.envelope == Envelope.id))
-        failed = joined.where((BulkRow.batch == batch) & ((BulkRow.state == "failed") | RETURNED))
+        handed_again = 0
+        again = BulkRow.batch == batch
         if number is not None:
-            failed = failed.where(BulkRow.number == number)
+            again &= BulkRow.number == number
+        joined = BulkRow.select(BulkRow, Envelope).left_outer_join(
+            Envelope, on=(BulkRow.envelope == Envelope.id)
+        )
+        for row in list(joined.where(again & (BulkRow.state == "sent") & STOPPED)):
+            sending.send_again(row.envelope, by=by, now=now)
+            handed_again += 1
+        failed = (BulkRow.state == "failed") | ((BulkRow.state == "sent") & RETURNED)
         count: int = (
             BulkRow.update(state="waiting", problem="", attempts=0, due_at=None, envelope=None)
-            .where(BulkRow.id.in_(failed))
+            .where(BulkRow.id.in_(joined.select(BulkRow.id).where(again & failed)))
             .execute()
         )
-        if count:
-            note("bulk.retried", batch, by, now, rows=count)
+        if count or handed_again:
+            note("bulk.retried", batch, by, now, rows=count + handed_again)
         if count and found.state != "paused":
             go(found, now)
-    return count
+    return count + handed_again
 
 
 def become(batch: BulkBatch, state: str, allowed: tuple[str, ...], **values: Any) -> None:

@@ -21,11 +21,13 @@ from portal.i18n import LANGUAGES, NAMES, current, use
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.bulk import BulkBatch, BulkRow
+from portal.models.contracts import Contract
 from portal.models.envelopes import PolicyRule
 from portal.models.parties import Contact, Counterparty
 from portal.services import (
     audit,
     bulk_csv,
+    connections,
     entities,
     installation,
     jobs,
@@ -38,7 +40,6 @@ from portal.services.bulk_csv import Unreadable
 from portal.services.contract_search import fold
 from portal.services.typed import Typed
 from portal.sla import duration, money, validate, words
-from providers import registry
 
 CHUNK = 250  # rows kept at once, and looked up together
 AT_ONCE = 200  # checked while the person waits; longer files are read by a job
@@ -192,7 +193,7 @@ class Checker:
         self.signatory: Any = batch.signatory
         self.rules: list[PolicyRule] = policies.active_rules()
         self.provider = batch.connection.provider if batch.connection else "builtin"
-        self.offered = registry.capabilities(self.provider).factors
+        self.stops: dict[bool, list[str]] = {}
         self.ours = new_contracts.our_signer(self.signatory) if self.signatory else None
         self.plans: dict[tuple[Any, ...], Plan] = {}
 
@@ -321,7 +322,12 @@ class Checker:
 
     def judge(self, row: Row, facts: Mapping[str, Any], phone: str) -> None:
         """What policy asks of those who sign, and whether they and the account can meet it."""
-        theirs = {"side": "theirs", "role": "signer", "name": row.read["name"], "phone": phone}
+        theirs: dict[str, Any] = {
+            "side": "theirs",
+            "role": "signer",
+            "name": row.read["name"],
+            "phone": phone,
+        }
         for who in (theirs, *([self.ours] if self.ours else [])):
             factors, _reasons = policies.asked_of(facts, who, self.rules)
             if factors and self.batch.is_native:
@@ -331,10 +337,18 @@ class Checker:
                           "Countersign send the requests one by one instead.", factors=asked),
                 )  # fmt: skip
                 continue
-            for factor in factors:
-                reason = sendable.unmet(factor, who, self.offered, self.provider)
-                if reason:
-                    row.typed.refuse("phone" if factor == "sms" and who is theirs else "", reason)
+            for reason in sendable.hindrances(factors, who, self.provider):
+                row.typed.refuse("phone" if "sms" in factors and who is theirs else "", reason)
+        for reason in self.account_reasons(bool(facts["phi"])):
+            row.typed.refuse("", reason)
+
+    def account_reasons(self, has_phi: bool) -> list[str]:
+        """Why the account takes no such contract."""
+        if self.batch.connection is None:
+            return []
+        if has_phi not in self.stops:
+            self.stops[has_phi] = connections.usable_for(Contract(has_phi=has_phi), self.batch.connection)
+        return self.stops[has_phi]
 
     def kept(self, row: Row) -> dict[str, Any]:
         """The row as it is written down; of a wrong one also what was typed, to be mended."""

@@ -145,7 +145,7 @@ def why_wait(batch: BulkBatch, now: datetime) -> datetime | None:
         tell(batch, _("The account is paused after failures until %(at)s.", at=format_datetime(rests)))
         return rests
     same = Envelope.connection == account if account is not None else Envelope.connection.is_null()
-    on_the_way = Envelope.select(Envelope.id).where((Envelope.status == "queued") & same)
+    on_the_way = Envelope.select(Envelope.id).where((Envelope.status == "queued") & same & ~(bulk.STOPPED))
     if on_the_way.limit(MOST_ON_THE_WAY).count() >= MOST_ON_THE_WAY:
         tell(batch, _("Requests that were begun are waited for before the next ones go."))
         return now + LOOK_AGAIN
@@ -289,16 +289,11 @@ def hand_over(batch: BulkBatch, row: BulkRow, contract: Contract, context: jobs.
         if envelope is None:
             envelope = envelopes.send(
                 standing, message=batch.message, expires_at=expiry(batch, standing, now),
-                by=sender(batch), now=now, **through(batch),
+                by=sender(batch), now=now, connection=batch.connection,
             )  # fmt: skip
         BulkRow.update(state="sent", envelope=envelope, problem="", done_at=now).where(
             BulkRow.id == row.id
         ).execute()
-
-
-def through(batch: BulkBatch) -> dict[str, Any]:
-    """Which account the request goes through."""
-    return {"provider": "builtin"}
 
 
 def expiry(batch: BulkBatch, contract: Contract, now: datetime) -> datetime:
