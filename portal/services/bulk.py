@@ -34,6 +34,7 @@ from portal.services import (
     bulk_csv,
     bulk_documents,
     documents,
+    envelopes,
     installation,
     jobs,
     permissions,
@@ -444,8 +445,9 @@ def retry(batch: BulkBatch, number: int | None = None, *, by: Actor, now: dateti
         joined = BulkRow.select(BulkRow, Envelope).left_outer_join(
             Envelope, on=(BulkRow.envelope == Envelope.id)
         )
-        for row in list(joined.where(again & (BulkRow.state == "sent") & STOPPED)):
-            sending.send_again(row.envelope, by=by, now=now)
+        stopped: Any = joined.where(again & (BulkRow.state == "sent") & STOPPED)
+        for row in list(stopped):
+            sending.send_again(envelopes.get(row.envelope.id), by=by, now=now)
             handed_again += 1
         failed = (BulkRow.state == "failed") | ((BulkRow.state == "sent") & RETURNED)
         count: int = (
