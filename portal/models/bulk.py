@@ -43,7 +43,8 @@ class BulkBatch(KeyedModel):
     problem = peewee.TextField(default="")  # why the file is refused, or why sending waits
     run = peewee.IntegerField(default=0)  # grows with each start; work of an earlier one ends
     next_at = UtcField(null=True)  # the next row may go then
-    remote_id = peewee.TextField(default="")  # of a native batch, at the provider
+    # Of a native batch: number of the call -> {"remote_id", "is_handed", "is_final"}
+    calls = JsonField(default=dict)
     created_at = UtcField()
     checked_at = UtcField(null=True)
     started_at = UtcField(null=True)
@@ -60,7 +61,7 @@ class BulkRow(Model):
     batch = peewee.ForeignKeyField(BulkBatch, backref="rows", on_delete="CASCADE")
     number = peewee.IntegerField()  # as a spreadsheet counts; the header is 1
     lane = peewee.IntegerField()  # rows of one company are made one after the other
-    # right | wrong | left_out | waiting | sent | failed | cancelled
+    # right | wrong | left_out | waiting | ready (for a native call) | sent | failed | cancelled
     state = peewee.TextField()
     company = peewee.TextField()
     name = peewee.TextField()
@@ -73,6 +74,7 @@ class BulkRow(Model):
     errors = JsonField(default=list)  # [[column, reason]]; "" for the row as a whole
     contract = peewee.ForeignKeyField(Contract, null=True, unique=True, backref="+")
     envelope = peewee.ForeignKeyField(Envelope, null=True, unique=True, backref="+")
+    part = peewee.IntegerField(null=True)  # which of its batch's calls carries it
     problem = peewee.TextField(default="")
     attempts = peewee.IntegerField(default=0)
     due_at = UtcField(null=True)  # not before

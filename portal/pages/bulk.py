@@ -31,6 +31,7 @@ from portal.services import (
     uploads,
 )
 from portal.sla import words
+from providers import registry
 
 bp = Blueprint("bulk", __name__, url_prefix="/bulk")
 NEW, PAGE, STATE, SEND = "bulk/new.html", "bulk/show.html", "bulk/_state.html", "bulk/send.html"
@@ -48,17 +49,18 @@ BATCH_WORDS = {
 }
 ROW_WORDS = {
     "right": (lazy("Ready to be sent"), "none"),
-    "wrong": (lazy("Wrong"), "bad"),
+    "wrong": (lazy("To be mended"), "bad"),
     "left_out": (lazy("Left out"), "none"),
     "waiting": (lazy("Waits its turn"), "wait"),
+    "ready": (lazy("Ready for the provider’s call"), "wait"),
     "failed": (lazy("Not sent"), "bad"),
     "cancelled": (lazy("Cancelled"), "none"),
 }
 FILTERS = {
     "": lazy("All rows"),
-    "wrong": lazy("Wrong"),
+    "wrong": lazy("To be mended"),
     "waiting": lazy("Waiting"),
-    "sent": lazy("Sent"),
+    "sent": lazy("Gone out"),
     "failed": lazy("Not sent"),
     "cancelled": lazy("Cancelled"),
 }
@@ -150,6 +152,9 @@ def new_page(kind: str, form: Form, status: int = 200, upload: Document | None =
         languages=list(NAMES.items()),
         products=new_contracts.products(),
         accounts=accounts(),
+        bulk_accounts=[
+            each.name for each in connections.usable() if registry.capabilities(each.provider).bulk
+        ],
         post_url=url_for(".create" if kind == "template" else ".create_document"),
     )
 
@@ -196,7 +201,10 @@ def create_document() -> Response:
     common = common_answers(form)
     if form.errors or upload is None or entity is None:
         return new_page("document", form, 422, upload)
-    answers = bulk.Answers(entity=entity, title=title, document=upload, language=language, **common)
+    answers = bulk.Answers(
+        entity=entity, title=title, document=upload, language=language,
+        is_native=form.checked("is_native"), **common,
+    )  # fmt: skip
     return made("document", form, answers)
 
 

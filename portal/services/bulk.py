@@ -44,6 +44,7 @@ from portal.services import (
 from portal.services.audit import INSTALLATION, Actor
 from portal.services.bulk_checks import LANES
 from portal.services.bulk_csv import Unreadable
+from providers import registry
 
 KINDS = ("template", "document")
 MOST_ROWS = 50_000
@@ -162,6 +163,7 @@ def counts(batch: BulkBatch) -> Counts:
     signed = joined.where(Envelope.status == "completed").scalar() if states.get("sent") else 0
     known = BulkRow.select(number).where(mine & BulkRow.is_known).scalar() if batch.state == "checked" else 0
     states["sent"] = states.get("sent", 0) - returned
+    states["waiting"] = states.get("waiting", 0) + states.pop("ready", 0)
     states["failed"] = states.get("failed", 0) + returned
     return Counts(**states, signed=signed, known=known)
 
@@ -198,6 +200,8 @@ def rows(batch: BulkBatch, *, only: str = "", after: int = 0, size: int = PAGE_S
         query = query.where((BulkRow.state == "failed") | UNSENT)
     elif only == "sent":
         query = query.where((BulkRow.state == "sent") & ~(UNSENT))
+    elif only == "waiting":
+        query = query.where(BulkRow.state.in_(("waiting", "ready")))
     elif only:
         query = query.where(BulkRow.state == only)
     found = list(query.order_by(BulkRow.number).limit(size + 1))
@@ -257,7 +261,7 @@ def wrong_rows(batch: BulkBatch) -> Iterator[bytes]:
 def said(batch: BulkBatch, key: str, reason: str) -> str:
     """A reason behind the name of its column."""
     label = str(bulk_csv.label(batch.kind, key))
-    return f"{label}: {reason}" if label else reason
+    return _("%(column)s: %(reason)s", column=label, reason=reason) if label else reason
 
 
 # --- Making ------------------------------------------------------------------------------------
@@ -324,12 +328,20 @@ def check_answers(answers: Answers) -> None:
         errors["signatory"] = _("Choose who signs for us.")
     if answers.kind == "document" and answers.document is None:
         errors["document"] = _("Choose a PDF file.")
+    if answers.is_native and not can_be_native(answers):
+        errors["is_native"] = _("This account has no call of its own for many people.")
     if not 1 <= answers.life_days <= MOST_DAYS:
         errors["life_days"] = _("Write a number of days from 1 to %(most)s.", most=MOST_DAYS)
     if not 1 <= answers.pace_per_minute <= FASTEST:
         errors["pace"] = _("Write a number from 1 to %(most)s.", most=FASTEST)
     if errors:
         raise Invalid(errors)
+
+
+def can_be_native(answers: Answers) -> bool:
+    """Whether the account can send one document to many people in one call."""
+    account = answers.connection
+    return bool(answers.document and account and registry.capabilities(account.provider).bulk)
 
 
 def remove(batch: BulkBatch, *, by: Actor, now: datetime) -> None:
@@ -389,9 +401,6 @@ def go(batch: BulkBatch, now: datetime) -> None:
         BulkBatch.id == batch.id
     ).execute()
     run = get(batch.id).run
-    if batch.is_native:
-        jobs.add("send_bulk_native", {"batch": batch.id, "run": run}, key=f"bulk:{batch.id}:{run}", now=now)
-        return
     for lane in range(LANES):
         payload = {"batch": batch.id, "run": run, "lane": lane, "turn": 0}
         jobs.add("send_bulk_rows", payload, key=f"bulk:{batch.id}:{run}:{lane}:0", now=now)
@@ -416,7 +425,7 @@ def cancel(batch: BulkBatch, *, by: Actor, now: datetime) -> None:
     """The rows that still wait are not sent any more; what was sent goes on."""
     with transaction():
         become(batch, "cancelled", ("running", "paused"), run=BulkBatch.run + 1, ended_at=now)
-        waiting = (BulkRow.batch == batch) & (BulkRow.state == "waiting")
+        waiting = (BulkRow.batch == batch) & BulkRow.state.in_(("waiting", "ready"))
         count = BulkRow.update(state="cancelled").where(waiting).execute()
         note("bulk.cancelled", batch, by, now, rows=count)
 
@@ -451,7 +460,7 @@ def retry(batch: BulkBatch, number: int | None = None, *, by: Actor, now: dateti
             handed_again += 1
         failed = (BulkRow.state == "failed") | ((BulkRow.state == "sent") & RETURNED)
         count: int = (
-            BulkRow.update(state="waiting", problem="", attempts=0, due_at=None, envelope=None)
+            BulkRow.update(state="waiting", problem="", attempts=0, due_at=None, envelope=None, part=None)
             .where(BulkRow.id.in_(joined.select(BulkRow.id).where(again & failed)))
             .execute()
         )

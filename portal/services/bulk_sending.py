@@ -101,7 +101,19 @@ def follow(batch: BulkBatch, payload: dict[str, Any], context: jobs.Context, wai
 
 
 def end(batch: BulkBatch, now: datetime) -> None:
-    """Every row has had its turn; inside the caller's transaction."""
+    """Every row was made: the batch is done, or its calls begin; inside the caller's transaction."""
+    if not (batch.is_native and bulk_native().part(batch, now)):
+        close(batch, now)
+
+
+def bulk_native() -> Any:
+    from portal.services import bulk_native as module  # it is built on this one
+
+    return module
+
+
+def close(batch: BulkBatch, now: datetime) -> None:
+    """Say that all is done; inside the caller's transaction."""
     moved = (
         BulkBatch.update(state="done", ended_at=now, problem="")
         .where((BulkBatch.id == batch.id) & (BulkBatch.state == "running"))
@@ -191,7 +203,10 @@ def send_row(batch: BulkBatch, row: BulkRow, context: jobs.Context) -> None:
         if contract.state not in ("signing", "signed"):
             make_ready(batch, contract, context)
         failpoints.reach("bulk.after_ready")
-        hand_over(batch, row, contract, context)
+        if batch.is_native:
+            set_ready(row, context)
+        else:
+            hand_over(batch, row, contract, context)
         failpoints.reach("bulk.after_sent")
     except (jobs.LostLease, peewee.OperationalError):
         raise
@@ -276,30 +291,54 @@ def same_for_everyone(shown: Document) -> revisions.Prepared:
     return revisions.Prepared(Rendered(b"", shown.pages, spots), stored, pages)
 
 
-def hand_over(batch: BulkBatch, row: BulkRow, contract: Contract, context: jobs.Context) -> None:
-    """The row's signing request: both in one transaction. One sent by hand meanwhile is taken as it is."""
+def set_ready(row: BulkRow, context: jobs.Context) -> None:
+    """It waits for the others that go in the same call."""
+    with transaction():
+        context.hold()
+        BulkRow.update(state="ready", problem="").where(
+            (BulkRow.id == row.id) & (BulkRow.state == "waiting")
+        ).execute()
+
+
+def hand_over(
+    batch: BulkBatch,
+    row: BulkRow,
+    contract: Contract,
+    context: jobs.Context,
+    *,
+    begin: Callable[[Envelope, datetime], None] | None = None,
+) -> None:
+    """The row's signing request: both in one transaction. One sent by hand meanwhile is taken as it is.
+
+    `begin` is what is done with a new request besides, in the same transaction.
+    """
     now = context.clock()
     with transaction():
         context.hold()
         fresh = locked(row)
-        if fresh.state not in ("waiting", "failed") or fresh.envelope is not None:
+        if fresh.state not in ("waiting", "ready", "failed") or fresh.envelope is not None:
             return
         standing = Contract.get_by_id(contract.id)
         envelope = envelopes.latest(standing) if standing.state in ("signing", "signed") else None
+        is_new = envelope is None
         if envelope is None:
             envelope = envelopes.send(
                 standing, message=batch.message, expires_at=expiry(batch, standing, now),
                 by=sender(batch), now=now, connection=batch.connection,
             )  # fmt: skip
-        BulkRow.update(state="sent", envelope=envelope, problem="", done_at=now).where(
-            BulkRow.id == row.id
-        ).execute()
+            if begin is not None:
+                begin(envelope, now)
+        BulkRow.update(
+            state="sent", envelope=envelope, problem="", done_at=now, part=fresh.part if is_new else None
+        ).where(BulkRow.id == row.id).execute()
 
 
 def expiry(batch: BulkBatch, contract: Contract, now: datetime) -> datetime:
     """The evening of the last day, where the other party is."""
     party = contract.counterparty
     zone = ZoneInfo(party.zone if party is not None else contract.entity.zone)
+    if batch.is_native and batch.started_at:  # one call has one last day
+        now, zone = batch.started_at, ZoneInfo(batch.entity.zone)
     day = (now + timedelta(days=batch.life_days)).astimezone(zone).date()
     return datetime.combine(day, time(18), zone)
 
@@ -326,8 +365,8 @@ def put_back(row: BulkRow, reason: str, context: jobs.Context) -> None:
 def fail(row: BulkRow, reason: str, context: jobs.Context) -> None:
     with transaction():
         context.hold()
-        BulkRow.update(state="failed", problem=reason[:1000], done_at=context.clock()).where(
-            (BulkRow.id == row.id) & (BulkRow.state == "waiting")
+        BulkRow.update(state="failed", problem=reason[:1000], done_at=context.clock(), part=None).where(
+            (BulkRow.id == row.id) & BulkRow.state.in_(("waiting", "ready"))
         ).execute()
 
 

@@ -8,6 +8,7 @@ MODULES = (
     "portal.services.account_checks",
     "portal.services.audit_chains",
     "portal.services.bulk_checks",
+    "portal.services.bulk_native",
     "portal.services.bulk_sending",
     "portal.services.deliveries",
     "portal.services.demonstrations",
