@@ -29,6 +29,7 @@ from portal.documents.images import PageImage
 from portal.documents.verify import Verdict
 from portal.models import base, schema
 from portal.models.base import db
+from portal.models.bulk import BulkRow
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope, OutsideFactor, Recipient
 from portal.models.imports import ArchiveImport, ImportedEnvelope
@@ -40,6 +41,7 @@ from portal.models.sign_on import SignOnLink
 from portal.services import (
     account_checks,
     acts,
+    bulk,
     ceremonies,
     connections,
     contracts,
@@ -266,6 +268,7 @@ def build(given: settings.Settings) -> World:
         over(world, now + timedelta(days=1))
         open_request(world, world.now - timedelta(hours=1))
         another_request(world, world.now - timedelta(hours=1))
+        bulk_sends(world, world.now)
         outside_people(world)
         one_time_links(world)
         provider_account(world, now)
@@ -381,6 +384,28 @@ def signed_in(
     if stepped_up and stage == sessions.FULL:
         Session.update(stepped_up_at=now).where(Session.sha256 == sessions.digest(token)).execute()
     return Persona(name, ((guards.cookie_name(), token),), person)
+
+
+def bulk_sends(world: World, now: datetime) -> None:
+    """A file that was checked, with a wrong row; and one PDF for everyone, paused with a row that failed."""
+    header = b"Company,Signer,Email,Level,Product,Fee,Currency,Start,Months\r\n"
+    line = b"Castellan Pharma SA,Claire Aubert,%b,Standard,Zephyrine Many,300,EUR,2027-01-01,12\r\n"
+    given = bulk.Answers(
+        entity=world.cast.entity, signatory=world.cast.signatory, title="Zephyrine many",
+        version=next(v for v in templates.offered() if v.template.key == "business-hours"),
+    )  # fmt: skip
+    checked = bulk.create(
+        given, header + line % b"claire@castellan.example" + line % b"nobody", "Zephyrine.csv",
+        owner=world.cast.ana, by=by(world), now=now,
+    )  # fmt: skip
+    upload = uploads.take(signing.printed(1, 2).pdf, "Zephyrine code.pdf", person=world.cast.ana, now=now)
+    same = bulk.Answers(entity=world.cast.entity, document=upload, title="Zephyrine code")
+    people = b"Company,Signer,Email\r\nCastellan Pharma SA,Claire Aubert,claire@castellan.example\r\n"
+    paused = bulk.create(same, people, "Zephyrine people.csv", owner=world.cast.ana, by=by(world), now=now)
+    bulk.start(paused, leave_out=False, by=by(world), now=now)
+    bulk.pause(paused, by=by(world), now=now)
+    BulkRow.update(state="failed", problem="Quillgate problem").where(BulkRow.batch == paused).execute()
+    world.ids["batch"] = [checked.id, paused.id]
 
 
 def companies(world: World, now: datetime) -> None:
