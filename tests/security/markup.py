@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from lxml import etree
 
+from providers import market
+
 LINKS = {"href", "src", "action", "formaction", "hx-get", "hx-post", "poster", "data", "cite", "background",
          "xlink:href"}  # fmt: skip
 FORBIDDEN = {"style", "base", "object", "embed", "applet", "frame", "frameset", "marquee", "math", "portal",
@@ -20,6 +22,8 @@ GOOD_LINK = re.compile(r"(?:/(?!/)|#|\?|mailto:|tel:|otpauth://totp/|$)")
 # The one picture that a mail carries inside itself; nothing is fetched for it.
 LOGO_INSIDE = ("img", "src", "cid:logo")
 OUR_LINK = re.compile(r"https?://(?:127\.0\.0\.1|localhost|contracts\.example\.test)(?::\d+)?(?:/|$)")
+# Where vendors say what their plans hold: the only addresses beyond the portal that its pages name.
+VENDOR_PAGES = frozenset(each.url for each in market.FACTS.values() if each.url)
 CANARY = re.compile(r"cnry", re.IGNORECASE)
 
 
@@ -73,6 +77,8 @@ def faults(root: etree._Element, *, is_mail: bool = False) -> list[str]:
             if is_mail and attribute == "style" and not CANARY.search(value):
                 continue
             if is_mail and (name, attribute, value) == LOGO_INSIDE:
+                continue
+            if (name, attribute, element.get("rel")) == ("a", "href", "noreferrer") and value in VENDOR_PAGES:
                 continue
             found += attribute_faults(name, str(attribute).lower(), str(value))
     return found
