@@ -21,6 +21,7 @@ PROGRAMS = (
     "memory",
     "start",
     "growth",
+    "bulk_send",
 )
 
 

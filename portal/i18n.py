@@ -182,6 +182,11 @@ def format_date(d: date, *, weekday: bool = False, long: bool = False) -> str:
     return f"{names.days[d.weekday()]} {text}" if weekday else text
 
 
+def format_month(d: date) -> str:
+    """`January 2027`."""
+    return f"{_names(_language.get()).long_months[d.month]} {d.year}"
+
+
 def format_time(at: datetime, zone: str | None = None, *, place: bool = False) -> str:
     """`15:20 GMT`; with place `16:20 Europe/Paris`, for readers who may not know the zone's letters."""
     name = zone or _zone.get()

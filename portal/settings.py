@@ -215,11 +215,14 @@ def refuse_unready(data_dir: Path) -> None:
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
     known = {PREFIX + s.name for s in SETTINGS}
-    own = {PREFIX + "TEST_STRICT", PREFIX + "TEST_LONG"}
+    own = {PREFIX + name for name in ("TEST_STRICT", "TEST_LONG", "PRISM", "SPECS")}
     return [
         f"{name} is not a setting. `countersign settings` lists them."
         for name in sorted(environ)
-        if name.startswith(PREFIX) and name not in known and name not in own
+        if name.startswith(PREFIX)
+        and name not in known
+        and name not in own
+        and not name.startswith(PREFIX + "LIVE_")
     ]
 
 

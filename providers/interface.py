@@ -105,6 +105,7 @@ class Capabilities:
     embeds_each: bool = False  # some people embedded, others mailed, in one envelope
     embedded_in_order: bool = True  # False: one step of the order is sent at a time (`send_next`)
     framed: bool = False  # the address works only inside the provider's own script (`frame`)
+    returns: bool = True  # its signing page leads back here by itself
     reminders: bool = False  # one waiting person can be asked again
     reminds_embedded: bool = False  # an embedded one too
     automatic_reminders: bool = False

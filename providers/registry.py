@@ -13,6 +13,8 @@ MODULES = {
     "docusign": "providers.docusign",
     "adobe_sign": "providers.adobe_sign",
     "signnow": "providers.signnow",
+    "dropbox_sign": "providers.dropbox_sign",
+    "pandadoc": "providers.pandadoc",
 }
 NO_SUCH = mark("%(name)s is not a provider here.")
 NO_CONNECTION = mark("No account at %(name)s is connected.")

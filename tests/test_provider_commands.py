@@ -7,6 +7,9 @@ import json
 import pytest
 
 from portal import cli
+from portal.clock import utc_now
+from portal.services import connections
+from portal.services.audit import SYSTEM
 from tests.simulators.__main__ import made
 
 
@@ -65,6 +68,70 @@ def test_what_cannot_be_rehearsed_is_one_sentence_on_stderr(capsys, given):
     said = capsys.readouterr()
     assert said.out == ""
     assert len(said.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        "[]",
+        '{"settings": []}',
+        '{"api_key": "k", "tokens": {"refresh": "r"}}',
+        '{"api_key": "k", "tokens": {"access": "a", "expires_at": "soon"}}',
+        '{"api_key": "k", "server": "http://vendor.example"}',
+        '{"api_key": "k", "server": "https://127.0.0.1"}',
+    ],
+)
+def test_a_file_that_describes_no_account_is_one_sentence(tmp_path, capsys, held):
+    config = tmp_path / "account.json"
+    config.write_text(held)
+    assert cli.main(["providers", "rehearse", "signnow", "--config", str(config)]) == 1
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.strip().splitlines()) == 1
+
+
+def test_tokens_of_a_file_are_used(tmp_path, capsys):
+    with made("signnow").serving() as vendor:
+        config = tmp_path / "account.json"
+        given = {**vendor.connection_settings(), "method": "oauth"}
+        tokens = {"access": given.pop("api_key"), "expires_at": "2999-01-01T00:00:00+00:00"}
+        config.write_text(json.dumps({"settings": given, "tokens": tokens, "server": vendor.origin}))
+        status = cli.main(["providers", "rehearse", "signnow", "--config", str(config), "--json"])
+    found = json.loads(capsys.readouterr().out)
+
+    assert status == 0, found
+    assert found["steps"][0]["outcome"] == "right"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["signnow", "--token", "t"], ["builtin", "--config", "x.json"],
+     ["builtin", "--base-url", "http://127.0.0.1:9", "--token", "t"]],
+)  # fmt: skip
+def test_options_that_do_not_go_together_are_wrong_usage(capsys, given):
+    assert cli.main(["providers", "rehearse", *given]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_check_asks_each_account_and_says_on_stderr_which_does_not_let_us_in(
+    home, tmp_path, database_url, monkeypatch, capsys
+):
+    monkeypatch.setenv("COUNTERSIGN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COUNTERSIGN_DATABASE_URL", database_url)
+    now = utc_now()
+    with made("signnow").serving() as vendor:
+        good = vendor.connection_settings()
+        for name, given in (("Good", good), ("Bad", {**good, "api_key": "MARKED-wrong"})):
+            connections.create("signnow", name, given, by=SYSTEM, now=now, server=vendor.origin)
+        status = cli.main(["providers", "check", "signnow"])
+    said = capsys.readouterr()
+
+    assert status == 1
+    assert said.out.startswith("Good: ")
+    assert said.err.startswith("Bad: ")
+    assert len(said.out.splitlines()) == len(said.err.splitlines()) == 1
+    assert "MARKED" not in said.out + said.err
 
 
 def test_a_name_that_is_no_provider_is_wrong_usage(capsys):

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from portal import scrub
 from portal.commands import common
 from portal.errors import PortalError
 from providers import registry, rehearsal
 from providers.errors import ProviderError
 from providers.http import is_loopback
 from providers.interface import Connection, Provider, Tokens
+
+BESIDE = ("settings", "tokens", "server")  # what a file may hold besides settings
 
 
 def declare(commands: Any) -> None:
@@ -65,6 +72,7 @@ def do_list(arguments: argparse.Namespace) -> int:
 
 def do_check(arguments: argparse.Namespace) -> int:
     """Ask each connected account of the provider whose it is; exit 1 when one does not answer well."""
+    keep_quiet()
     common.need_existing()
     from portal.services import connections
 
@@ -89,7 +97,8 @@ def told(arguments: argparse.Namespace, found: list[dict[str, Any]]) -> int:
         print(json.dumps({"accounts": found}))
     else:
         for each in found:
-            print(f"{each['name']}: {each['problem'] or each['account']}")
+            trouble = each["problem"]
+            print(f"{each['name']}: {trouble or each['account']}", file=sys.stderr if trouble else sys.stdout)
     return 1 if any(each["problem"] for each in found) else 0
 
 
@@ -98,6 +107,10 @@ def told(arguments: argparse.Namespace, found: list[dict[str, Any]]) -> int:
 
 def do_rehearse(arguments: argparse.Namespace) -> int:
     """One line per step; exit 0 only when each was right, not offered or still being prepared."""
+    if why := misused(arguments):
+        print(why, file=sys.stderr)
+        return 2
+    keep_quiet()
     lines: list[rehearsal.Line] = []
 
     def tell(line: rehearsal.Line) -> None:
@@ -119,16 +132,30 @@ def do_rehearse(arguments: argparse.Namespace) -> int:
     return 0 if is_right else 1
 
 
+def misused(arguments: argparse.Namespace) -> str:
+    """What is wrong with options that do not go together; empty where they do."""
+    if arguments.token and not arguments.base_url:
+        return "--token goes with --base-url only."
+    if arguments.name == "builtin" and (arguments.config or arguments.base_url):
+        return "builtin takes neither --config nor --base-url."
+    return ""
+
+
+def keep_quiet() -> None:
+    """What providers log is for a log: on a terminal each step says its reason by itself."""
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
+
+
 def provider_of(arguments: argparse.Namespace) -> Provider:
     """From --config, from --base-url, or the account connected here."""
     if arguments.base_url:
-        from urllib.parse import urlsplit
-
-        parts = urlsplit(arguments.base_url)
-        if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
+        if not is_here(arguments.base_url):
             raise PortalError("--base-url takes plain http on this machine only, as http://127.0.0.1:4011.")
         if not arguments.token:
             raise PortalError("--base-url needs --token.")
+        scrub.hide([arguments.token])
         return registry.get(
             arguments.name, Connection(id="rehearsal", base_url=arguments.base_url, token=arguments.token)
         )
@@ -141,7 +168,8 @@ def provider_of(arguments: argparse.Namespace) -> Provider:
     if not accounts:
         label = registry.label(arguments.name)
         raise PortalError(f"No account at {label} is connected: give --config FILE.json or --base-url URL.")
-    return connections.provider(accounts[0])
+    default = connections.default()
+    return connections.provider(default if default in accounts else accounts[0])
 
 
 def described(path: Path) -> Connection:
@@ -153,11 +181,39 @@ def described(path: Path) -> Connection:
     if not isinstance(found, dict):
         raise PortalError(f"{path} must hold one JSON object with the settings of an account.")
     settings = found.get("settings", found)
-    tokens = found.get("tokens")
+    if not isinstance(settings, dict):
+        raise PortalError(f"“settings” in {path} must be a JSON object.")
+    kept = {k: str(v) for k, v in settings.items() if k not in BESIDE and isinstance(v, str | int)}
     server = str(found.get("server", ""))
-    kept = {k: str(v) for k, v in settings.items() if k not in ("tokens", "server") and isinstance(v, str)}
-    given = Tokens(**tokens) if isinstance(tokens, dict) else None
-    return Connection(settings=kept, tokens=given, server=server, id="rehearsal")
+    if server and not is_here(server):
+        raise PortalError("“server” takes plain http on this machine only, as http://127.0.0.1:9001.")
+    scrub.hide(kept.values())
+    return Connection(settings=kept, tokens=tokens_in(found, path), server=server, id="rehearsal")
+
+
+def tokens_in(found: dict[str, Any], path: Path) -> Tokens | None:
+    """What an authorisation gave earlier: `access`, perhaps `refresh`, `expires_at` (ISO 8601), `facts`."""
+    given = found.get("tokens")
+    if given is None:
+        return None
+    try:
+        ends = datetime.fromisoformat(given["expires_at"]) if given.get("expires_at") else None
+        tokens = Tokens(
+            str(given["access"]), ends.astimezone(UTC) if ends else None, str(given.get("refresh", "")),
+            {str(name): str(value) for name, value in given.get("facts", {}).items()},
+        )  # fmt: skip
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise PortalError(
+            f"“tokens” in {path} must hold “access”, and may hold “refresh”, “expires_at” and “facts”."
+        ) from error
+    scrub.hide([tokens.access, tokens.refresh])
+    return tokens
+
+
+def is_here(url: str) -> bool:
+    """Whether it is plain http on this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and is_loopback(parts.hostname or "")
 
 
 def rehearse_built_in(arguments: argparse.Namespace, tell: Any) -> bool:

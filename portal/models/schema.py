@@ -11,6 +11,7 @@ from playhouse.migrations import Runner
 from portal.models import (
     audit,
     base,
+    bulk,
     connections,
     contracts,
     envelopes,
@@ -32,6 +33,7 @@ MODULES = (
     contracts,
     connections,
     envelopes,
+    bulk,
     imports,
     notices,
     jobs,

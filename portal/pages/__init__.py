@@ -11,6 +11,7 @@ from flask import Flask
 MODULES = (
     "home",
     "new_contracts",
+    "bulk",
     "contracts",
     "drafts",
     "draft_steps",

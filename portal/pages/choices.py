@@ -6,8 +6,9 @@ from functools import lru_cache
 
 from portal.i18n import NAMES, current
 from portal.services import parties
+from portal.services.new_contracts import CURRENCIES
 
-CURRENCIES = ("EUR", "GBP", "USD", "CHF", "DKK", "NOK", "PLN", "SEK")
+__all__ = ["CURRENCIES", "countries", "country_name", "languages", "zones"]
 
 
 def country_name(code: str) -> str:

@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, redirect, request, session, url_for
+from flask import Blueprint, Response, request, session, url_for
 
 from portal.clock import utc_now
 from portal.errors import Conflict, NotFound, PortalError
@@ -23,9 +23,8 @@ from providers import registry
 from providers.errors import ProviderError
 
 bp = Blueprint("connections", __name__, url_prefix="/settings/providers")
-INDEX, EDIT, SHOW, STATE = (
-    "connections/index.html", "connections/edit.html", "connections/show.html", "connections/_state.html",
-)  # fmt: skip
+INDEX, EDIT, FIELDS = "connections/index.html", "connections/edit.html", "connections/_fields.html"
+SHOW, STATE = "connections/show.html", "connections/_state.html"
 ERRAND, ERRAND_LIFE = "provider_errand", timedelta(minutes=10)
 LARGEST_AGREEMENT = 20 * 1024 * 1024
 
@@ -37,7 +36,7 @@ def index() -> Response:
     default = connections.default()
     return show(
         INDEX,
-        rows=[account_view.row(each, default, now) for each in connections.all_connections()],
+        rows=account_view.rows(now),
         ended=[each for each in connections.all_connections(ended=True) if each.status == "disconnected"],
         is_built_in_default=default is None,
         built_in=account_view.built_in(now),
@@ -64,7 +63,7 @@ def create(name: str) -> Response:
     form = Form(request.form)
     values = account_view.values(name, form)
     if "again" in request.form:  # another method was chosen: the same form with its fields
-        return show(EDIT, form=form, **account_view.edit(name, None, form))
+        return show(EDIT, FIELDS, form=form, **account_view.edit(name, None, form))
     try:
         made = connections.create(name, form.text("name", most=80), values, by=actor(), now=utc_now())
     except PortalError as error:
@@ -78,6 +77,7 @@ def create(name: str) -> Response:
 @requires("connection.edit", step_up=True)
 def edit(connection_id: str) -> Response:
     connection = connections.get(connection_id)
+    connections.demand_connected(connection)
     form = Form(
         None, name=connection.name, **(account_view.defaults(connection.provider) | connection.settings)
     )
@@ -90,7 +90,7 @@ def change(connection_id: str) -> Response:
     connection, form = connections.get(connection_id), Form(request.form)
     values = account_view.values(connection.provider, form)
     if "again" in request.form:
-        return show(EDIT, form=form, **account_view.edit(connection.provider, connection, form))
+        return show(EDIT, FIELDS, form=form, **account_view.edit(connection.provider, connection, form))
     try:
         connections.change(connection, form.text("name", most=80), values, by=actor(), now=utc_now())
     except PortalError as error:
@@ -126,15 +126,22 @@ def account_page(
 @bp.post("/<connection_id>/check")
 @requires("connection.edit")
 def check(connection_id: str) -> Response:
-    connection = connections.get(connection_id)
-    account_checks.ask(connection, now=utc_now())
-    return moved(connection)
+    return attempt(connection_id, lambda found: account_checks.ask(found, now=utc_now()))
 
 
 @bp.post("/<connection_id>/test-run")
 @requires("connection.edit")
 def rehearse(connection_id: str) -> Response:
     return attempt(connection_id, lambda found: account_checks.rehearse(found, by=actor(), now=utc_now()))
+
+
+@bp.post("/<connection_id>/calls")
+@requires("connection.edit")
+def ask_for_calls(connection_id: str) -> Response:
+    """Have the provider told to call us when something happens there."""
+    return attempt(
+        connection_id, lambda found: account_checks.ask_for_calls(found, by=actor(), now=utc_now())
+    )
 
 
 @bp.post("/<connection_id>/default")
@@ -168,6 +175,17 @@ def disconnect(connection_id: str) -> Response:
     return attempt(connection_id, lambda found: connections.disconnect(found, by=actor(), now=utc_now()))
 
 
+@bp.post("/<connection_id>/removal")
+@requires("connection.edit", step_up=True)
+def remove(connection_id: str) -> Response:
+    connection = connections.get(connection_id)
+    try:
+        connections.remove(connection, by=actor(), now=utc_now())
+    except PortalError as error:
+        return account_page(connection, status=error.status, problem=error.message)
+    return leave(url_for(".index"))
+
+
 def attempt(connection_id: str, act: Any) -> Response:
     """Do it and show the account again, with the reason where it was refused."""
     connection = connections.get(connection_id)
@@ -192,6 +210,7 @@ def moved(connection: Connection) -> Response:
 def authorise(connection_id: str) -> Response:
     """On to the provider's own page, where an administrator lets us in."""
     connection = connections.get(connection_id)
+    connections.demand_connected(connection)
     state = secrets.token_urlsafe(24)
     try:
         url = connections.provider(connection).authorise_url(
@@ -199,7 +218,9 @@ def authorise(connection_id: str) -> Response:
         )
     except ProviderError as error:
         return account_page(connection, status=409, problem=calls.said(error))
-    session[ERRAND] = {"state": state, "connection": connection.id, "at": utc_now().isoformat()}
+    session[ERRAND] = {
+        "state": state, "connection": connection.id, "person": person().id, "at": utc_now().isoformat(),
+    }  # fmt: skip
     # Shown, not redirected to: a form may not lead to another site, a page may.
     return show(
         "connections/going.html", url=url, label=registry.label(connection.provider), connection=connection
@@ -209,25 +230,33 @@ def authorise(connection_id: str) -> Response:
 @bp.get("/oauth")
 @requires("connection.edit")
 def oauth() -> Response:
-    """Back from the provider: its answer counts once, in the browser that left for it, for ten minutes."""
-    errand: dict[str, str] = session.pop(ERRAND, {})
-    given = {name: value for name, value in request.args.items()}
-    now = utc_now()
-    is_ours = errand and secrets.compare_digest(errand["state"], given.get("state", ""))
-    if not is_ours or now - datetime.fromisoformat(errand["at"]) > ERRAND_LIFE:
-        raise Conflict(_("This answer was not asked for, or came too late. Press Connect again."))
-    connection = connections.get(errand["connection"])
+    """Back from the provider: its answer counts once, for who left for it in this browser, for ten minutes.
+
+    The address holds the provider's code: whatever comes of it is shown at another.
+    """
+    now, given = utc_now(), dict(request.args.items())
+    connection = errand_of(session.pop(ERRAND, {}), given.get("state", ""), now)
     try:
         tokens = connections.provider(connection).authorise(
             given, redirect_url=connections.redirect_address()
         )
     except ProviderError as error:
-        return account_page(connection, status=409, problem=calls.said(error))
-    connections.keep_tokens(connection, tokens)
-    connections.note("connection.authorised", connection, actor(), now)
-    account_checks.ask(connection, now=now)
-    answer = redirect(url_for(".page", connection_id=connection.id), 303)
-    return answer  # type: ignore[return-value]
+        account_checks.failed(connection, calls.said(error), now)
+    else:
+        connections.authorised(connection, tokens, by=actor(), now=now)
+        account_checks.ask(connection, now=now)
+    return leave(url_for(".page", connection_id=connection.id))
+
+
+def errand_of(errand: dict[str, str], state: str, now: datetime) -> Connection:
+    """The account that this browser left for. Raises Conflict for an answer that nobody here waits for."""
+    is_ours = bool(errand) and secrets.compare_digest(errand["state"].encode(), state.encode())
+    is_theirs = is_ours and errand.get("person") == person().id
+    if not is_theirs or now - datetime.fromisoformat(errand["at"]) > ERRAND_LIFE:
+        raise Conflict(_("This answer was not asked for, or came too late. Press Connect again."))
+    connection = connections.get(errand["connection"])
+    connections.demand_connected(connection)
+    return connection
 
 
 # --- Agreement for health data ----------------------------------------------------------------------

@@ -92,7 +92,7 @@ def create() -> Response:
 
 def fast_lane_answers(form: Form) -> Any:
     fee, start = form.decimal("fee", required=True), form.date("start", required=True)
-    length = form.integer("length", least=1, most=600, required=True)
+    length = form.integer("length", least=1, most=new_contracts.LONGEST_MONTHS, required=True)
     values: dict[str, Any] = {
         "template_version_id": form.text("template", required=True),
         "level": form.text("level", most=60, required=True),

@@ -408,6 +408,7 @@ def elsewhere(place: Place, at: str, form: Form, now: datetime) -> dict[str, Any
     """What was checked here before the provider's page opens."""
     return {
         "provider": hand_over.label(place),
+        "returns": hand_over.returns(place),
         "checked": factors.sentences(factors.evidence(place), place.recipient.email, place.zone),
     }
 

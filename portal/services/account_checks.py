@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from portal import scrub
 from portal.errors import Conflict, Invalid
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.connections import Connection
 from portal.models.contracts import Document
+from portal.models.jobs import Job
 from portal.services import calls, connections, installation, jobs
 from portal.services.audit import SYSTEM, Actor
-from providers import rehearsal
+from providers import interface, rehearsal
 from providers.errors import ProviderError
 
 STALE_S = 180  # a check or a run that began longer ago and never ended was interrupted
@@ -26,7 +28,8 @@ STALE_S = 180  # a check or a run that began longer ago and never ended was inte
 
 
 def ask(connection: Connection, *, now: datetime) -> None:
-    """Have the account checked by a job."""
+    """Have the account checked by a job. Raises Conflict for one that is disconnected."""
+    connections.demand_connected(connection)
     with transaction():
         Connection.update(checked_at=None, check_problem="").where(Connection.id == connection.id).execute()
         jobs.add(
@@ -45,18 +48,76 @@ def check_job(payload: dict[str, Any], context: jobs.Context) -> None:
         with calls.to(connection, context.clock()):
             account = connections.provider(connection).check()
     except ProviderError as error:
-        Connection.update(check_problem=calls.said(error)[:500], checked_at=context.clock()).where(
-            Connection.id == connection.id
-        ).execute()
+        failed(connection, calls.said(error), context.clock())
         raise jobs.GiveUp(calls.said(error)) from error
+    if problem := stranger(connection, account):
+        failed(connection, problem, context.clock())
+        raise jobs.GiveUp(problem)
     with transaction():
         context.hold()
         connections.checked(connection, account, by=SYSTEM, now=context.clock())
-        if can_be_called(connection):
-            jobs.add(
-                "begin_webhooks", {"connection": connection.id}, now=context.clock(), max_attempts=5,
-                key=f"begin_webhooks:{connection.id}:{context.job_id}",
-            )  # fmt: skip
+        is_another = connection.account.get("id", account.id) != account.id
+        if can_be_called(connection) and (is_another or not connection.subscription):
+            queue_webhooks(connection, context.clock(), again=is_another)
+
+
+def failed(connection: Connection, why: str, now: datetime) -> None:
+    """It did not let us in: the reason stands on its page until it does."""
+    Connection.update(check_problem=scrub.text(why)[:500], checked_at=now).where(
+        Connection.id == connection.id
+    ).execute()
+
+
+def stranger(connection: Connection, account: interface.Account) -> str:
+    """What is wrong where new credentials lead to another account than what is still open there."""
+    known = str(connection.account.get("id", ""))
+    if not known or known == account.id or not connections.open_count(connection):
+        return ""
+    return _(
+        "These credentials belong to another account (%(found)s), but signing requests are still open in "
+        "%(known)s. Enter those of %(known)s again, and connect the other account beside it.",
+        found=account.name or account.id, known=connection.account.get("name") or known,
+    )  # fmt: skip
+
+
+# --- Its calls --------------------------------------------------------------------------------
+
+
+def ask_for_calls(connection: Connection, *, by: Actor, now: datetime) -> None:
+    """Have the provider told, once more, to call us. Raises Conflict where it could not reach us."""
+    connections.demand_connected(connection)
+    if not can_be_called(connection):
+        raise Conflict(_("This installation has no public address that a provider could call."))
+    if is_asking_for_calls(connection):
+        return
+    with transaction():
+        queue_webhooks(connection, now, again=True)
+        connections.note("connection.calls_asked", connection, by, now)
+
+
+def queue_webhooks(connection: Connection, now: datetime, *, again: bool = False) -> None:
+    jobs.add(
+        "begin_webhooks", {"connection": connection.id, "again": again}, now=now, max_attempts=5,
+        key=f"begin_webhooks:{connection.id}:{now.isoformat()}",
+    )  # fmt: skip
+
+
+def asking(connection: Connection) -> Job | None:
+    """The newest job that asked the provider to call us."""
+    mine = (Job.kind == "begin_webhooks") & Job.key.startswith(f"begin_webhooks:{connection.id}:")
+    found: Job | None = Job.select().where(mine).order_by(Job.id.desc()).first()
+    return found
+
+
+def is_asking_for_calls(connection: Connection) -> bool:
+    job = asking(connection)
+    return job is not None and job.status in ("ready", "running") and not job.last_error
+
+
+def calls_problem(connection: Connection) -> str:
+    """Why the provider was not asked to call us; empty where it was, or nobody tried."""
+    job = asking(connection)
+    return str(job.last_error) if job is not None and job.status != "done" else ""
 
 
 def can_be_called(connection: Connection) -> bool:
@@ -69,6 +130,7 @@ def can_be_called(connection: Connection) -> bool:
 
 def rehearse(connection: Connection, *, by: Actor, now: datetime) -> None:
     """Have a whole envelope for two invented people tried out. Raises Conflict while one runs."""
+    connections.demand_connected(connection)
     if is_running(connection, now):
         raise Conflict(_("A test run is under way."))
     with transaction():

@@ -17,10 +17,11 @@ from portal.clock import utc_now
 from portal.errors import Conflict, Invalid, NotFound
 from portal.i18n import format_date
 from portal.i18n import gettext as _
-from portal.models.base import transaction
+from portal.models.base import is_sqlite, lock_row, transaction
 from portal.models.connections import Connection, ConnectionHour
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope
+from portal.models.imports import ImportedEnvelope
 from portal.services import audit, installation, jobs
 from portal.services.audit import INSTALLATION, Actor
 from providers import interface, registry
@@ -28,7 +29,8 @@ from providers.interface import Provider, Setting, Subscription, Tokens
 
 DEFAULT = "default_connection"  # the installation fact
 OPEN = ("queued", "sent")
-MOST_NAME = 80
+MOST_NAME, MOST_TYPED = 80, 10_000  # characters
+NO_SECRETS = ("id", "expires_at")  # of a subscription and of tokens: what logs may say
 BREAKER_AFTER = 5  # failures in a row
 BREAKER_FIRST, BREAKER_LONGEST = timedelta(minutes=2), timedelta(minutes=30)
 
@@ -68,6 +70,24 @@ def open_envelopes(connection: Connection) -> list[Envelope]:
     """What is under way there, oldest first."""
     query = Envelope.select().where((Envelope.connection == connection) & Envelope.status.in_(OPEN))
     return list(query.order_by(Envelope.id))
+
+
+def open_count(connection: Connection) -> int:
+    """How many signing requests are under way there."""
+    return int(
+        Envelope.select().where((Envelope.connection == connection) & Envelope.status.in_(OPEN)).count()
+    )
+
+
+def hold(connection: Connection) -> None:
+    """Keep the account in use until the transaction ends, so that it is not disconnected under something
+    new. Raises Conflict when it is in use no more."""
+    query: Any = Connection.select(Connection.status).where(Connection.id == connection.id)
+    found = (query if is_sqlite() else query.for_update("FOR SHARE")).first()
+    if found is None or found.status != "active":
+        raise Conflict(
+            _("%(name)s is not in use any more. Choose another way to sign.", name=connection.name)
+        )
 
 
 def usable_for(contract: Contract, connection: Connection) -> list[str]:
@@ -142,7 +162,7 @@ def opened(connection: Connection, text: str) -> dict[str, Any]:
     if whose != connection.id:
         raise Conflict(_("The secrets of this account are damaged. Connect it again."))
     found: dict[str, Any] = json.loads(said)
-    scrub.hide([value for value in found.values() if isinstance(value, str)])
+    scrub.hide([value for name, value in found.items() if isinstance(value, str) and name not in NO_SECRETS])
     return found
 
 
@@ -214,20 +234,41 @@ def create(
 def change(connection: Connection, name: str, values: Mapping[str, str], *, by: Actor, now: datetime) -> None:
     """Keep other settings; an empty secret keeps the present one. Raises Invalid by setting."""
     declared = declared_for(connection.provider)
+    demand_connected(connection)
     kept = opened(connection, connection.secrets)
     check_values(declared, values, name, kept)
-    secrets = {**kept, **secret(declared, values)}
+    # Secrets of a method that was left are forgotten with it.
+    asked = {each.name for each in asked_for(declared, values)}
+    secrets = {each: text for each, text in {**kept, **secret(declared, values)}.items() if each in asked}
     settings = plain(declared, values)
+    still_here = (Connection.id == connection.id) & (Connection.status != "disconnected")
     with transaction():
         is_other = settings != connection.settings or secrets != kept
-        Connection.update(
+        changed = Connection.update(
             name=name.strip()[:MOST_NAME], settings=settings, secrets=sealed(connection.id, secrets),
             **({"tokens": "", "checked_at": None, "check_problem": ""} if is_other else {}),
-        ).where(Connection.id == connection.id).execute()  # fmt: skip
+        ).where(still_here).execute()  # fmt: skip
+        if changed != 1:
+            demand_connected(get(connection.id))
         note(
             "connection.changed", connection, by, now,
             secrets_replaced=sorted(secret(declared, values)),
         )  # fmt: skip
+
+
+def demand_connected(connection: Connection) -> None:
+    """Raises Conflict for an account that was disconnected: its secrets are gone for good."""
+    if connection.status == "disconnected":
+        raise Conflict(_("This account is disconnected. Connect it again as a new one."))
+
+
+def authorised(connection: Connection, tokens: Tokens, *, by: Actor, now: datetime) -> None:
+    """Somebody let us in on the provider's own page: keep what it gave. Raises Conflict."""
+    with transaction():
+        fresh = lock_row(Connection.select().where(Connection.id == connection.id)).get()
+        demand_connected(fresh)
+        keep_tokens(fresh, tokens)
+        note("connection.authorised", fresh, by, now)
 
 
 def declared_for(provider_name: str) -> tuple[Setting, ...]:
@@ -254,6 +295,8 @@ def check_values(
             errors[each.name] = _("Choose one of the answers offered.")
         if each.required and not value and not each.default and not kept.get(each.name):
             errors[each.name] = _("Fill this in.")
+        if len(value) > MOST_TYPED:
+            errors[each.name] = _("This is too long.")
         if each.kind == "pem" and value and "-----BEGIN" not in value:
             errors[each.name] = _("Paste the whole key, from BEGIN to END.")
     if errors:
@@ -324,7 +367,9 @@ def disconnect(connection: Connection, *, by: Actor, now: datetime) -> None:
     Its webhooks are ended by a job that is given the secrets for that one call.
     """
     with transaction():
-        n = len(open_envelopes(connection))
+        # First the row: whoever sends through it meanwhile holds it, and is seen by the count.
+        lock_row(Connection.select().where(Connection.id == connection.id)).get()
+        n = open_count(connection)
         if n:
             raise Conflict(
                 _(
@@ -342,6 +387,27 @@ def disconnect(connection: Connection, *, by: Actor, now: datetime) -> None:
         else:
             forget_secrets(connection)
         note("connection.disconnected", connection, by, now)
+
+
+def is_unused(connection: Connection) -> bool:
+    """Whether nothing was ever sent through it or brought over from it, so that it can go without a trace."""
+    sent = Envelope.select().where(Envelope.connection == connection)
+    brought = ImportedEnvelope.select().where(ImportedEnvelope.connection == connection)
+    return not sent.exists() and not brought.exists()
+
+
+def remove(connection: Connection, *, by: Actor, now: datetime) -> None:
+    """Take a disconnected account off the list. Raises Conflict where what was signed still names it."""
+    with transaction():
+        fresh = lock_row(Connection.select().where(Connection.id == connection.id)).get()
+        if fresh.status != "disconnected":
+            raise Conflict(_("Disconnect the account first."))
+        if fresh.secrets:
+            raise Conflict(_("Its calls are still being ended at the provider. Try again in a minute."))
+        if not is_unused(fresh):
+            raise Conflict(_("Something was signed through this account, so it stays on the list."))
+        note("connection.removed", fresh, by, now)
+        fresh.delete_instance()
 
 
 def forget_secrets(connection: Connection) -> None:

@@ -25,6 +25,7 @@ from portal.models.people import Person
 from portal.services import (
     audit,
     calls,
+    connections,
     contract_states,
     jobs,
     links,
@@ -123,6 +124,8 @@ def send(
     people = sendable.checked_people(contract, document, connection, now)
     ways = sendable.ways(contract, people, provider)
     with transaction():
+        if connection is not None:
+            connections.hold(connection)
         contract_states.become(
             contract, "signing", by=by, now=now, sha256=document.sha256, facts={"document": document.id}
         )

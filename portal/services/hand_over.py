@@ -44,11 +44,16 @@ def label(place: Place) -> str:
     return registry.label(place.envelope.provider)
 
 
+def returns(place: Place) -> bool:
+    """Whether that page leads back here by itself."""
+    return registry.capabilities(place.envelope.provider).returns
+
+
 def go(place: Place, *, by: Actor, now: datetime) -> tuple[str, Frame | None]:
     """The provider's signing address for this person, now, and what a page needs to open it in a frame.
 
-    Raises Conflict before every step of the gate is done, TooMany when it was asked for again and again,
-    Unavailable while the provider is not ready.
+    Raises Conflict before every step of the gate is done and while the provider is not ready, TooMany when
+    it was asked for again and again, Unavailable where it says no.
     """
     limits.check("hand_over", place.recipient.id, by.address, now, FETCHES)
     with transaction():
@@ -81,7 +86,7 @@ def go(place: Place, *, by: Actor, now: datetime) -> tuple[str, Frame | None]:
             return url, provider.frame()
     except ProviderError as error:
         if error.retry:
-            raise Unavailable(
+            raise Conflict(
                 _("%(provider)s is not ready for you yet. Try again in a moment.", provider=label(place))
             ) from error
         raise Unavailable(

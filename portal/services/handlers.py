@@ -7,6 +7,9 @@ from importlib import import_module
 MODULES = (
     "portal.services.account_checks",
     "portal.services.audit_chains",
+    "portal.services.bulk_checks",
+    "portal.services.bulk_native",
+    "portal.services.bulk_sending",
     "portal.services.deliveries",
     "portal.services.demonstrations",
     "portal.services.elsewhere",

@@ -20,6 +20,9 @@ from portal.services import audit, entities, parties, templates
 from portal.services.contracts import create, current_revision, people
 from portal.sla import levels, money
 
+CURRENCIES = ("EUR", "GBP", "USD", "CHF", "DKK", "NOK", "PLN", "SEK")
+LONGEST_MONTHS = 600
+
 
 @dataclass(frozen=True)
 class FastLane:
@@ -39,14 +42,24 @@ class FastLane:
     length_months: int
     their_title: str = ""
     party_country: str = ""  # of a company we did not know
+    their_phone: str = ""  # E.164
+    their_language: str = ""  # of the person, and of a company we did not know
 
 
-def fast_lane(answers: FastLane, *, owner: Person, by: audit.Actor, now: datetime) -> Contract:
+def fast_lane(
+    answers: FastLane,
+    *,
+    owner: Person,
+    by: audit.Actor,
+    now: datetime,
+    version: TemplateVersion | None = None,
+) -> Contract:
     """A whole draft from eight answers; everything else comes from the level of the template.
 
-    Raises Invalid beside the answer that cannot be taken.
+    `version` is one that was on offer when many contracts were begun from it. Raises Invalid beside
+    the answer that cannot be taken.
     """
-    version = templates.published(answers.template_version_id)
+    version = version or templates.published(answers.template_version_id)
     if version is None:
         raise Invalid({"template": _("Choose one of the templates.")})
     if answers.level not in version.levels:
@@ -56,7 +69,9 @@ def fast_lane(answers: FastLane, *, owner: Person, by: audit.Actor, now: datetim
         raise Invalid({"signatory": _("Choose who signs for us.")})
     entity = signatory.entity
     with transaction():
-        party = parties.find_or_add(answers.party, country=answers.party_country, by=by, now=now)
+        party = parties.find_or_add(
+            answers.party, country=answers.party_country, language=answers.their_language, by=by, now=now
+        )
         languages = languages_for(party, version)
         terms = terms_from(answers, version, entity, party)
         value = money.value(terms) or Decimal(0)  # type: ignore[arg-type]
@@ -64,8 +79,17 @@ def fast_lane(answers: FastLane, *, owner: Person, by: audit.Actor, now: datetim
         if reason:
             raise Invalid({"signatory": reason})
         contact = parties.contact_for(
-            party, answers.their_name, answers.their_email, title=answers.their_title, by=by, now=now
+            party,
+            answers.their_name,
+            answers.their_email,
+            title=answers.their_title,
+            phone=answers.their_phone,
+            language=answers.their_language,
+            by=by,
+            now=now,
         )
+        about = {"phone": answers.their_phone, "language": answers.their_language}
+        theirs = their_signer(contact, 1) | said(about, *about)
         contract = create(
             entity=entity,
             side=answers.side,
@@ -76,7 +100,7 @@ def fast_lane(answers: FastLane, *, owner: Person, by: audit.Actor, now: datetim
             terms=terms,
             clauses=version.clauses,
             languages=languages,
-            recipients=[their_signer(contact, 1), our_signer(signatory, 2)],
+            recipients=[theirs, our_signer(signatory, 2)],
             signatory=signatory,
             by=by,
             now=now,
@@ -168,6 +192,11 @@ def their_signer(contact: Contact, order: int, key: str = "theirs-1") -> dict[st
     }
 
 
+def said(values: Mapping[str, str], *fields: str) -> dict[str, str]:
+    """Those of the fields that are not left empty."""
+    return {field: values[field] for field in fields if values[field]}
+
+
 def from_file(
     *,
     title: str,
@@ -179,10 +208,12 @@ def from_file(
     owner: Person,
     by: audit.Actor,
     now: datetime,
+    party_country: str = "",
 ) -> Contract:
     """A contract that is somebody's PDF and nothing else: an NDA, an order form.
 
-    `signers` sign for the other company, all at the same time, before ours. Raises Invalid by field.
+    `signers` (name, email, title and, where known, phone and language) sign for the other company, all
+    at the same time, before ours. Raises Invalid by field.
     """
     signatory = Signatory.get_or_none(Signatory.id == signatory_id) if signatory_id else None
     if signatory_id and signatory is None:
@@ -193,13 +224,13 @@ def from_file(
     if len({each["email"] for each in signers}) < len(signers):
         raise Invalid({"email_2": _("Each person needs an address of their own.")})
     with transaction():
-        other = parties.find_or_add(party, by=by, now=now)
+        spoken = signers[0].get("language", "") if signers else ""
+        other = parties.find_or_add(party, country=party_country, language=spoken, by=by, now=now)
         asked = []
         for number, each in enumerate(signers, start=1):
-            contact = parties.contact_for(
-                other, each["name"], each["email"], title=each["title"], by=by, now=now
-            )
-            asked.append(their_signer(contact, 1, f"theirs-{number}"))
+            about = {field: each.get(field, "") for field in ("title", "phone", "language")}
+            contact = parties.contact_for(other, each["name"], each["email"], **about, by=by, now=now)
+            asked.append(their_signer(contact, 1, f"theirs-{number}") | said(about, "phone", "language"))
         contract = create(
             entity=entity,
             side="supplier",

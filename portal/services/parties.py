@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -79,18 +79,40 @@ def find(name: str) -> Counterparty | None:
     return found
 
 
-def find_or_add(name: str, *, country: str = "", by: audit.Actor, now: datetime) -> Counterparty:
-    """The party of this name, made when it is new; a new one's language and zone follow its country."""
+def find_many(names: Iterable[str]) -> dict[str, Counterparty]:
+    """As `find` for many names in two queries, by the name as typed; those we do not know are left out."""
+    typed = {name: " ".join(name.split()) for name in names if name.strip()}
+    said = sorted(set(typed.values()))
+    found: dict[str, Counterparty] = {}
+    for row in Counterparty.select().where(Counterparty.name.in_(said) | Counterparty.registration.in_(said)):
+        found.setdefault(row.registration, row)
+        found[row.name] = row
+    missing = sorted({name.lower() for name in said if name not in found})
+    lower = peewee.fn.LOWER(Counterparty.name)
+    query: Any = Counterparty.select(Counterparty, lower.alias("lowered")).where(lower.in_(missing))
+    near = {row.lowered: row for row in query}
+    known = {name: found.get(one_line) or near.get(one_line.lower()) for name, one_line in typed.items()}
+    return {name: party for name, party in known.items() if party is not None}
+
+
+def usual(name: str, *, country: str = "", language: str = "") -> dict[str, str]:
+    """What a new party begins with: its language and zone follow its country."""
+    return {
+        "name": name,
+        "country": country,
+        "language": language or LANGUAGE_OF.get(country, "en"),
+        "zone": ZONE_OF.get(country, "Europe/London"),
+    }
+
+
+def find_or_add(
+    name: str, *, country: str = "", language: str = "", by: audit.Actor, now: datetime
+) -> Counterparty:
+    """The party of this name, made when it is new."""
     found = find(name)
     if found is not None:
         return found
-    values = {
-        "name": name,
-        "country": country,
-        "language": LANGUAGE_OF.get(country, "en"),
-        "zone": ZONE_OF.get(country, "Europe/London"),
-    }
-    return add(values, by=by, now=now)
+    return add(usual(name, country=country, language=language), by=by, now=now)
 
 
 def add(values: Mapping[str, Any], *, by: audit.Actor, now: datetime) -> Counterparty:
@@ -182,14 +204,28 @@ def save_contact(someone: Contact, values: Mapping[str, Any], *, by: audit.Actor
 
 
 def contact_for(
-    party: Counterparty, name: str, email: str, *, by: audit.Actor, now: datetime, title: str = ""
+    party: Counterparty,
+    name: str,
+    email: str,
+    *,
+    by: audit.Actor,
+    now: datetime,
+    title: str = "",
+    phone: str = "",
+    language: str = "",
 ) -> Contact:
-    """The party's contact with this address, made when it is new. The name typed last is kept."""
+    """The party's contact with this address, made when it is new. Name and title typed last are kept.
+
+    A telephone number fills an empty one only: codes go there, so another is changed on its own page.
+    """
     found = Contact.get_or_none((Contact.counterparty == party) & (Contact.email == email.lower()))
     if found is None:
-        values = {"name": name, "email": email, "title": title, "language": party.language}
-        return add_contact(party, values, by=by, now=now)
-    if (name and found.name != name) or (title and found.title != title):
-        found.name, found.title = name or found.name, title or found.title
+        values = {"name": name, "email": email, "title": title, "phone": phone}
+        return add_contact(party, values | {"language": language or party.language}, by=by, now=now)
+    typed = {"name": name, "title": title, "phone": "" if found.phone else phone}
+    changed = {field: value for field, value in typed.items() if value and value != getattr(found, field)}
+    for field, value in changed.items():
+        setattr(found, field, value)
+    if changed:
         found.save()
     return found

@@ -11,7 +11,7 @@ proof still ask for "sms"; there too an app does as well, unless another rule as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -67,14 +67,20 @@ def factors_for(contract: Contract, recipient: Mapping[str, Any]) -> tuple[list[
     """
     if recipient.get("role") == "copy":
         return (["totp"], [phi_floor()]) if contract.has_phi else ([], [])
-    facts = facts_of(contract)
+    return asked_of(facts_of(contract), recipient, active_rules())
+
+
+def asked_of(
+    facts: Mapping[str, Any], recipient: Mapping[str, Any], rules: Sequence[PolicyRule]
+) -> tuple[list[str], list[str]]:
+    """The same of somebody who acts, for a contract that may not exist yet: `facts` as `facts_of` gives."""
     asked: set[str] = set()
     reasons: list[str] = []
-    for rule in active_rules():
+    for rule in rules:
         if rule.applies_to in ("both", recipient.get("side")) and holds(rule.condition, facts):
             asked.add(rule.factor)
             reasons.append(reason_of(rule, facts))
-    if contract.has_phi and "totp" not in asked:
+    if facts["phi"] and "totp" not in asked:
         asked.add("totp")
         reasons.append(phi_floor())
     return simplest(asked), reasons

@@ -8,6 +8,7 @@ people who acted, in their order, then the envelope.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 from portal.errors import Conflict
@@ -42,6 +43,7 @@ def take_in(envelope_id: str, state: EnvelopeState, *, now: datetime) -> Envelop
     with transaction():
         envelope = envelopes.lock(envelope_id)
         is_known = envelope.raw_status == plain(state.raw_status)[:100]
+        state = with_our_keys(envelope, state)
         remember(envelope, state)
         by = Actor(envelopes.PROVIDER, envelope.provider, registry.label(envelope.provider))
         if envelope.status in ("voided", "declined", "expired") and not is_known:
@@ -72,6 +74,15 @@ def note_contradiction(envelope: Envelope, state: EnvelopeState, by: Actor, now:
     envelopes.record(
         "envelope.contradicted", envelope, by, now, here=envelope.status, there=state.status.value
     )
+
+
+def with_our_keys(envelope: Envelope, state: EnvelopeState) -> EnvelopeState:
+    """A copy of a provider's bulk call bears our id for the request beside its one signer, and no other."""
+    if not any(each.key == envelope.id for each in state.recipients):
+        return state
+    signer = next(each.key for each in envelopes.recipients_of(envelope) if each.role == "signer")
+    people = tuple(replace(r, key=signer) if r.key == envelope.id else r for r in state.recipients)
+    return replace(state, recipients=people)
 
 
 def remember(envelope: Envelope, state: EnvelopeState) -> None:

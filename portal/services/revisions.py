@@ -200,8 +200,12 @@ class Prepared:
     pages: list[documents.StoredPage]
 
 
-def freeze(contract: Contract, *, by: audit.Actor, now: datetime) -> Revision:
+def freeze(
+    contract: Contract, *, by: audit.Actor, now: datetime, prepared: Prepared | None = None
+) -> Revision:
     """Fix the text: canonical bytes and their hash, the PDF everyone is shown, its pages.
+
+    `prepared` is a PDF made before, where many contracts are one and the same file.
 
     A revision that is frozen already for the same people is given back as it is. The PDF is made
     before the transaction. Raises Conflict when the text has faults or changed meanwhile, Invalid
@@ -217,7 +221,7 @@ def freeze(contract: Contract, *, by: audit.Actor, now: datetime) -> Revision:
     missing = terms_complete(contract, Attempt(now))
     if missing:
         raise Conflict(missing)
-    prepared = prepare(contract, latest, now=now)
+    prepared = prepared or prepare(contract, latest, now=now)
     failpoints.reach("freeze.after_store")
     with transaction():
         fix(contract, latest, prepared, by=by, now=now)
@@ -296,9 +300,11 @@ def open_again(contract: Contract, *, by: audit.Actor, now: datetime) -> None:
         contract_states.become(contract, "negotiation", by=by, now=now)
 
 
-def make_ready(contract: Contract, *, by: audit.Actor, now: datetime) -> Revision:
+def make_ready(
+    contract: Contract, *, by: audit.Actor, now: datetime, prepared: Prepared | None = None
+) -> Revision:
     """Freeze the text and pass everything no policy asks for: the contract is ready to be sent."""
-    revision = freeze(contract, by=by, now=now)
+    revision = freeze(contract, by=by, now=now, prepared=prepared)
     with transaction():
         contract_states.advance_to_ready(contract, sha256=str(revision.sha256), by=by, now=now)
     return revision

@@ -125,24 +125,27 @@ def gaps(people: list[dict[str, Any]], document: Document | None) -> dict[str, s
 def blocks(contract: Contract, people: list[dict[str, Any]], provider: str) -> dict[str, str]:
     """By person: the factor policy asks for that this person, or this provider, cannot meet."""
     offers, label = registry.capabilities(provider), registry.label(provider)
-    ours = registry.capabilities("builtin").factors
-    gate = ours if offers.embedded else frozenset()
     found: dict[str, str] = {}
     several = len({p.get("routing_order", 1) for p in people if p["role"] != "copy"}) > 1
     for person in people:
         factors, _reasons = policies.factors_for(contract, person)
-        chosen = way(factors, person, provider)
-        for factor in chosen.gated:
-            # Copies are ours to send, whoever has people sign.
-            offered = ours if person["role"] == "copy" else gate
-            reason = unmet(factor, person, offered, provider)
-            if reason:
-                found.setdefault(person["key"], reason)
+        for reason in hindrances(factors, person, provider):
+            found.setdefault(person["key"], reason)
         if person["role"] == "approver" and not offers.approvers:
             found.setdefault(person["key"], _("%(provider)s knows no approvers.", provider=label))
         if several and not offers.signing_order:
             found.setdefault(person["key"], _("%(provider)s knows no signing order.", provider=label))
     return found
+
+
+def hindrances(factors: list[str], person: Mapping[str, Any], provider: str) -> list[str]:
+    """Why this person cannot pass what is asked: not at the provider, nor at our gate in front of it."""
+    ours = registry.capabilities("builtin").factors
+    gate = ours if registry.capabilities(provider).embedded else frozenset()
+    # Copies are ours to send, whoever has people sign.
+    offered = ours if person["role"] == "copy" else gate
+    reasons = [unmet(factor, person, offered, provider) for factor in way(factors, person, provider).gated]
+    return [reason for reason in reasons if reason]
 
 
 def unmet(factor: str, person: Mapping[str, Any], offered: frozenset[str], provider: str) -> str:

@@ -40,7 +40,8 @@ def receive(connection_id: str, delivery: Delivery, *, now: datetime) -> Answer:
         log.warning(
             "webhook.unanswered", extra={"fields": {"connection": connection.id, "error": str(error)}}
         )
-        answer = Answer(503)  # providers come again
+        # Who cannot prove it is us they mean is turned away; in any other trouble of ours they come again.
+        answer = Answer(403 if isinstance(error, BadSignature) else 503)
     if delivery.method == "POST" and answer.status < 400:
         with transaction():
             kept: WebhookCall = WebhookCall.create(
@@ -137,18 +138,32 @@ def forget(payload: dict[str, Any], context: jobs.Context) -> None:
 
 @jobs.handler("begin_webhooks", outward=True)
 def begin_job(payload: dict[str, Any], context: jobs.Context) -> None:
-    """Have the provider call us. Without a public address there is nothing it could call."""
+    """Have the provider call us; with `again`, even where it should already."""
     connection = connections.get(payload["connection"])
-    if connection.subscription or connection.status == "disconnected":
+    if connection.status == "disconnected" or (connection.subscription and not payload.get("again")):
         return
     try:
         with calls.to(connection, context.clock()):
+            end_former(connection)
             made = connections.provider(connection).subscribe(connections.webhook_address(connection))
     except ProviderError as error:
         raise calls.later(error) from error
     with transaction():
         context.hold()
         connections.keep_subscription(connection, made)
+
+
+def end_former(connection: Connection) -> None:
+    """What was registered before, so that nothing calls twice; a provider that knows it no more says so."""
+    former = connections.subscription_of(connection)
+    if former is None:
+        return
+    try:
+        connections.provider(connection).unsubscribe(former)
+    except ProviderError as error:
+        if error.retry:
+            raise
+        log.warning("webhook.left", extra={"fields": {"connection": connection.id, "error": str(error)}})
 
 
 @jobs.handler("end_webhooks", outward=True)

@@ -17,6 +17,7 @@ from portal.models.envelopes import Task
 from portal.pages import section_forms
 from portal.pages.section_fields import SECTIONS, STEPS
 from portal.services import envelopes, revisions, sessions
+from providers import registry
 from tests.security.world import World
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
@@ -38,10 +39,17 @@ PUBLIC = {
     "sms_receipts": "what gateways report of text messages, each proved by its signature",
     "static_file": "style sheets and scripts",
     "verify": "checks a PDF for anybody, and shows nothing of it",
+    "webhooks": "calls of e-signature providers: kept as they came, believed once a job has verified them",
 }
 # Addresses that machines call: no form's token can prove them, so each has a proof of its own. What
 # they answer to a call without it.
-OWN_PROOF = {"mail_webhooks.receive": (401, 404), "sms_receipts.take": (403, 404)}
+OWN_PROOF = {
+    "mail_webhooks.receive": (401, 404),
+    "sms_receipts.take": (403, 404),
+    "webhooks.receive": (200, 403, 404),
+}
+# What such a call may write before it is proved: itself, and the job that verifies it.
+KEPT_UNPROVED = {"webhooks.receive": {"job", "webhook_call"}}
 # Pages that must keep something when they are only read, and the tables they write to.
 WRITES_BY_READING = {
     "second_factor.page": {"session"},  # the new seed, until its first code is typed
@@ -139,6 +147,11 @@ def kept(name: str) -> Callable[[World, Rule, dict[str, Any]], list[str]]:
     return lambda world, rule, given: world.ids[name]
 
 
+def names(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
+    """A provider that can be connected, or a session of one's own."""
+    return registry.remote_names() if "/providers/" in rule.rule else session_names(world, rule, given)
+
+
 def session_names(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
     return [row.sha256[:20] for row in sessions.of(world.cast.ana, world.now)]
 
@@ -154,7 +167,7 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "step": lambda world, rule, given: list(STEPS),
     "token": tokens,
     "number": lambda world, rule, given: [1],
-    "name": session_names,
+    "name": names,
     "entity_id": kept("entity"),
     "party_id": kept("party"),
     "contact_id": kept("contact"),
@@ -165,6 +178,9 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "rule_id": kept("policy_rule"),
     "job_id": kept("job"),
     "sign_on_id": kept("sign_on_provider"),
+    "connection_id": kept("connection"),
+    "import_id": kept("archive_import"),
+    "imported_id": kept("imported_envelope"),
 }
 
 

@@ -56,7 +56,9 @@ def faults_of(portal, answer, before, *, from_a_browser=False):
     if answer.status not in own and (answer.status != 400 or REFUSAL not in answer.words):
         yield f"{answer}: not refused as forged"
     if portal.world.written() != before:
-        yield f"{answer}: wrote to {portal.world.changed()}"
+        kept = routes.KEPT_UNPROVED.get(answer.endpoint, set()) if own else set()
+        if not set(portal.world.changed()) <= kept:
+            yield f"{answer}: wrote to {portal.world.changed()}"
         portal.world.back()
 
 

@@ -31,20 +31,24 @@ from portal.models import base, schema
 from portal.models.base import db
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope, OutsideFactor, Recipient
+from portal.models.imports import ArchiveImport, ImportedEnvelope
 from portal.models.jobs import Job
 from portal.models.notices import Notice
 from portal.models.parties import Contact, Counterparty, LegalEntity, Signatory
 from portal.models.people import Person, PersonRole, Session
 from portal.models.sign_on import SignOnLink
 from portal.services import (
+    account_checks,
     acts,
     ceremonies,
+    connections,
     contracts,
     documents,
     entities,
     envelopes,
     factors,
     handlers,
+    imports,
     installation,
     invitation_codes,
     jobs,
@@ -69,7 +73,7 @@ from portal.services import (
 from portal.services.audit import SYSTEM, Actor
 from portal.services.builtin_ceremony import BuiltinCeremony
 from providers import registry
-from providers.interface import EventKind, ProviderEvent
+from providers.interface import Account, EventKind, ExecutedFile, ProviderEvent
 from tests.cast import Cast, assemble
 from tests.services import signing
 
@@ -264,6 +268,7 @@ def build(given: settings.Settings) -> World:
         another_request(world, world.now - timedelta(hours=1))
         outside_people(world)
         one_time_links(world)
+        provider_account(world, now)
     identity_provider(world, now)
     keep_awake(world)
     world.ids |= {
@@ -341,6 +346,30 @@ def identity_provider(world: World, now: datetime) -> None:
         provider=made, person=world.cast.ben, issuer=made.issuer, subject="ben", linked_at=now, seen_at=now
     )
     world.ids["sign_on_provider"] = [made.id]
+
+
+def provider_account(world: World, now: datetime) -> None:
+    """An account at an e-signature provider, with its agreement and one file brought over from it."""
+    typed = {"method": "api_key", "api_key": "Quillgate key", "basic_token": "Quillgate token"}
+    made = connections.create("signnow", "Quillgate account", typed, by=SYSTEM, now=now, server=ISSUER)
+    connections.checked(made, Account("Quillgate 1", "Quillgate"), by=SYSTEM, now=now)
+    day = now.date()
+    agreement = uploads.take(signing.printed(1, 2).pdf, "Quillgate.pdf", person=world.cast.ada, now=now)
+    account_checks.keep_agreement(
+        made, agreement, day - timedelta(days=9), day + timedelta(days=900), by=SYSTEM, now=now
+    )
+    run = ArchiveImport.create(
+        connection=made, since_at=now - timedelta(days=9), until_at=now, is_listed=True, listed=1, total=1,
+        status="done", created_at=now, ended_at=now,
+    )  # fmt: skip
+    row = ImportedEnvelope.create(connection=made, remote_id="Quillgate-9", title="Quillgate order")
+    for key in (f"{row.id}-brought", f"{row.id}-brought-evidence"):
+        imports.put_once(key, signing.printed(1, 2).pdf)
+    pdf = signing.printed(1, 2).pdf
+    imports.record(row, ExecutedFile(pdf, pdf, "application/pdf"), now)
+    world.ids |= {
+        "connection": [made.id], "archive_import": [run.id], "imported_envelope": [row.id],
+    }  # fmt: skip
 
 
 def signed_in(

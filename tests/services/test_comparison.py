@@ -47,8 +47,8 @@ def test_what_the_provider_cannot_check_our_gate_checks_where_it_can_embed(decla
 def test_every_capability_a_buyer_asks_for_has_a_row(declared):
     """Each capability, switched alone, changes some cell or is about how the portal talks to the provider."""
     silent = {
-        "embeds_each", "embedded_in_order", "framed", "reminds_embedded", "voiding", "largest_file_bytes",
-        "asks_recipients", "seals", "factors",
+        "embeds_each", "embedded_in_order", "framed", "returns", "reminds_embedded", "voiding",
+        "largest_file_bytes", "asks_recipients", "seals", "factors",
     }  # fmt: skip
     plain = Capabilities(webhooks=True)
     for name, value in vars(plain).items():

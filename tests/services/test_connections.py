@@ -14,11 +14,14 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.models.audit import AuditEvent
 from portal.models.connections import Connection
 from portal.models.contracts import Contract
-from portal.services import calls, connections
+from portal.models.envelopes import Envelope
+from portal.services import account_checks, calls, connections, envelopes
 from portal.services.audit import Actor
 from providers import registry
 from providers.errors import Refused, Throttled, Unavailable
 from providers.interface import Account, Capabilities, Setting, Subscription, Tokens
+from tests.services.ceremony_steps import at_once
+from tests.services.signing import ready, sent
 
 SECRET = "MARKED-key-9f2c77"
 ADA = Actor("person", "ada", "Ada", "ada@larkfield.example")
@@ -127,6 +130,79 @@ def test_a_disconnected_account_forgets_its_secrets(active, now):
     assert row not in connections.all_connections()
     with pytest.raises(Conflict):
         connections.resume(row, by=ADA, now=now)
+
+
+def test_secrets_of_a_method_that_was_left_are_forgotten(connection, now):
+    given = {"method": "oauth", "client_id": "c1"}
+    connections.change(connection, "Pigeon", given, by=ADA, now=now)
+
+    row = connections.get(connection.id)
+    assert connections.of(row).settings == given
+    assert row.secrets == ""
+
+
+def test_a_disconnected_account_takes_nothing_in_any_more(active, now):
+    connections.disconnect(active, by=ADA, now=now)
+    row = connections.get(active.id)
+
+    with pytest.raises(Conflict):
+        connections.change(row, "P", {"api_key": "again"}, by=ADA, now=now)
+    with pytest.raises(Conflict):
+        connections.authorised(row, Tokens("acc", now), by=ADA, now=now)
+    for act in (account_checks.rehearse, account_checks.ask_for_calls):
+        with pytest.raises(Conflict):
+            act(row, by=ADA, now=now)
+    assert (connections.get(row.id).secrets, connections.get(row.id).tokens) == ("", "")
+
+
+def test_an_account_that_nothing_went_through_can_go(connection, now):
+    with pytest.raises(Conflict):
+        connections.remove(connection, by=ADA, now=now)
+    connections.record_failure(connection, "Down.", now)
+    connections.disconnect(connection, by=ADA, now=now)
+    connections.remove(connection, by=ADA, now=now)
+
+    assert not Connection.select().exists()
+    assert AuditEvent.select().where(AuditEvent.act == "connection.removed").exists()
+
+
+def test_an_account_that_something_was_signed_through_stays(cast, active, now, run_jobs):
+    envelope = sent(cast, now, run_jobs)
+    connections.disconnect(active, by=ADA, now=now)
+    Envelope.update(connection=active, status="voided").where(Envelope.id == envelope.id).execute()
+
+    with pytest.raises(Conflict):
+        connections.remove(connections.get(active.id), by=ADA, now=now)
+
+
+def test_nothing_new_is_sent_through_an_account_that_was_just_disconnected(cast, active, now):
+    contract = ready(cast, now)
+    connections.disconnect(active, by=ADA, now=now)
+
+    with pytest.raises((Conflict, Invalid)):
+        envelopes.send(contract, message="", expires_at=now + timedelta(days=9), by=ADA, now=now,
+                       connection=active)  # fmt: skip
+    with pytest.raises(Conflict):
+        connections.hold(active)
+    assert not Envelope.select().exists()
+
+
+def test_sending_and_disconnecting_at_once_leave_nothing_behind(cast, active, now):
+    """Whoever comes second sees the first: an open request, or an account that is gone."""
+    contract = ready(cast, now)
+
+    def disconnect():
+        connections.disconnect(connections.get(active.id), by=ADA, now=now)
+
+    def send():
+        envelopes.send(contract, message="", expires_at=now + timedelta(days=9), by=ADA, now=now,
+                       connection=active)  # fmt: skip
+
+    went, refused = at_once([send, disconnect])
+    assert (went, len(refused)) == (1, 1), refused
+    is_open = connections.open_count(active) == 1
+    assert ("open there" if is_open else "not in use any more") in refused[0].message
+    assert is_open == (connections.get(active.id).status == "active")
 
 
 def test_health_data_needs_an_agreement_in_force(active, now):
