@@ -9,6 +9,7 @@ from portal.i18n import gettext as _
 from portal.models.connections import Connection
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope
+from portal.models.templates import TemplateVersion
 from portal.pages.forms import Form
 from portal.services import connections, remote, sendable, sending
 from providers import registry
@@ -27,10 +28,11 @@ def chosen(form: Form) -> Connection | None:
     return found
 
 
-def preselected() -> str:
-    """The value of the choice to begin with: the installation's default."""
-    default = connections.default()
-    return default.id if default is not None else BUILT_IN
+def preselected(version: TemplateVersion | None = None) -> str:
+    """The value of the choice to begin with: the template's account, else the installation's default."""
+    own: Connection | None = version.template.connection if version is not None else None
+    usual = own if own is not None and own.status == "active" else connections.default()
+    return usual.id if usual is not None else BUILT_IN
 
 
 def options(contract: Contract) -> list[tuple[str, str, str]]:

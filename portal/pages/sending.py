@@ -21,7 +21,6 @@ from portal.pages.recipients import owned
 from portal.pages.respond import leave, refuse, show
 from portal.services import (
     code_messages,
-    connections,
     contracts,
     deliveries,
     documents,
@@ -97,7 +96,7 @@ def page(reference: str) -> Response:
     if envelopes.open_for(contract) is not None:
         return leave(url_for(".state", reference=reference))
     expires_on = (utc_now() + envelopes.USUAL_LIFE).astimezone(zone_of(contract)).date()
-    form = Form(None, expires_on=expires_on.isoformat(), connection=provider_choice.preselected())
+    form = Form(None, expires_on=expires_on.isoformat(), connection=usual_account(contract))
     return show(SEND, **before(contract, form))
 
 
@@ -149,6 +148,11 @@ def send(reference: str) -> Response:
     return leave(url_for(".state", reference=reference))
 
 
+def usual_account(contract: Contract) -> str:
+    """What is chosen to begin with, on the page and where its form says nothing."""
+    return provider_choice.preselected(contract.template_version)
+
+
 def zone_of(contract: Contract) -> ZoneInfo:
     """The zone whose day an expiry is meant in: the other party's, since they must keep it."""
     party = contract.counterparty
@@ -161,7 +165,8 @@ def before(contract: Contract, form: Form | None = None) -> dict[str, Any]:
     document = frozen_document(contract)
     listed = recipients.listed(contract)
     reasons = sendable.gaps(listed, document)
-    connection = provider_choice.chosen(form) if form is not None else connections.default()
+    usual = Form(None, connection=usual_account(contract))
+    connection = provider_choice.chosen(form if form is not None else usual)
     provider = connection.provider if connection is not None else "builtin"
     blocked = sendable.blocks(contract, listed, provider) | sendable.signatory_gaps(contract, listed, now)
     context = {

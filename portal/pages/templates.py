@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request, url_for
 
+from portal.clock import utc_now
 from portal.documents import markdown
 from portal.errors import NotFound
 from portal.i18n import current
-from portal.pages.guards import person, requires
-from portal.pages.respond import show
-from portal.services import permissions, templates
+from portal.models.templates import TemplateVersion
+from portal.pages.forms import Form
+from portal.pages.guards import actor, person, requires
+from portal.pages.respond import leave, show
+from portal.services import connections, permissions, templates
 from portal.sla import sentences, words
 
 bp = Blueprint("templates", __name__)
@@ -30,9 +33,31 @@ def index() -> Response:
 @requires("template.read")
 def page(version_id: str) -> Response:
     """One version: its levels as sentences, its clauses as they are written."""
+    return shown(found(version_id))
+
+
+@bp.post("/templates/<version_id>/account")
+@requires("template.edit")
+def account(version_id: str) -> Response:
+    """Through which account contracts made from this template begin to be sent."""
+    version, form = found(version_id), Form(request.form)
+    known = {each.id: each for each in connections.usable()}
+    chosen = form.choice("connection", known, required=False)
+    if form.errors:
+        return shown(version, form, 422)
+    templates.choose_account(version.template, known.get(chosen), by=actor(), now=utc_now())
+    return leave(url_for(".page", version_id=version_id))
+
+
+def found(version_id: str) -> TemplateVersion:
     version = templates.get(version_id)
     if version is None:
         raise NotFound
+    return version
+
+
+def shown(version: TemplateVersion, form: Form | None = None, status: int = 200) -> Response:
+    chosen = version.template.connection
     language = current()
     # An answer that no template has (fee, dates, product) would only read "not agreed".
     answers = ("commercial.fee", "commercial.renewal", "commercial.governing_law", "scope")
@@ -53,6 +78,9 @@ def page(version_id: str) -> Response:
         for clause in markdown.number_clauses(version.clauses)
     ]
     return show(
-        "templates/show.html", None, version=version, name=templates.name_of(version, language),
-        levels=levels, clauses=clauses, uses=templates.uses(version),
+        "templates/show.html", None, status, version=version, name=templates.name_of(version, language),
+        levels=levels, clauses=clauses, uses=templates.uses(version), account=chosen,
+        form=form or Form(None, connection=chosen.id if chosen is not None else ""),
+        accounts=[(each.id, each.name) for each in connections.usable()],
+        may_choose=permissions.allows(person(), "template.edit"),
     )  # fmt: skip

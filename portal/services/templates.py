@@ -7,8 +7,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from portal.errors import Conflict
 from portal.i18n import LANGUAGES, use
+from portal.i18n import gettext as _
 from portal.models.base import transaction
+from portal.models.connections import Connection
 from portal.models.contracts import Contract
 from portal.models.templates import Template, TemplateVersion
 from portal.services import audit
@@ -84,6 +87,23 @@ def publish(
             facts={"template": key, "version": version.number, "sha256": digest},
         )
     return version
+
+
+def choose_account(
+    template: Template, connection: Connection | None, *, by: audit.Actor, now: datetime
+) -> None:
+    """Contracts made from it begin with this account; with None, with the installation's default.
+
+    Raises Conflict for an account that nothing new can be sent through.
+    """
+    if connection is not None and connection.status != "active":
+        raise Conflict(_("Check the account first; then it can be used."))
+    with transaction():
+        Template.update(connection=connection).where(Template.id == template.id).execute()
+        audit.append(
+            "template.account_chosen", ("template", template.id), chain=audit.INSTALLATION, by=by, now=now,
+            facts={"template": template.key, "connection": connection.id if connection is not None else None},
+        )  # fmt: skip
 
 
 def newest(template: Template) -> TemplateVersion | None:

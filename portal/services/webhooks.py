@@ -40,7 +40,8 @@ def receive(connection_id: str, delivery: Delivery, *, now: datetime) -> Answer:
         log.warning(
             "webhook.unanswered", extra={"fields": {"connection": connection.id, "error": str(error)}}
         )
-        answer = Answer(503)  # providers come again
+        # Who cannot prove it is us they mean is turned away; in any other trouble of ours they come again.
+        answer = Answer(403 if isinstance(error, BadSignature) else 503)
     if delivery.method == "POST" and answer.status < 400:
         with transaction():
             kept: WebhookCall = WebhookCall.create(

@@ -137,11 +137,11 @@ def test_fetching_addresses_without_end_is_refused(place, now, loft):
     assert loft.asked.count("signing_url") == 30
 
 
-@pytest.mark.parametrize("error", [pigeon.down(), Refused("No.")])
-def test_a_provider_that_does_not_open_its_page_is_said_in_a_sentence(place, now, loft, error):
+@pytest.mark.parametrize(("error", "kind"), [(pigeon.down(), Conflict), (Refused("No."), Unavailable)])
+def test_a_provider_that_does_not_open_its_page_is_said_in_a_sentence(place, now, loft, error, kind):
     loft.before.append(error)
 
-    with pytest.raises(Unavailable) as refused:
+    with pytest.raises(kind) as refused:
         go(place, now)
 
     assert "Pigeon" in refused.value.message
@@ -238,7 +238,7 @@ def test_while_the_account_rests_nobody_waits_for_it(place, gated, now, loft):
     for _n in range(5):
         connections.record_failure(account, "away", now)
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(Conflict):
         go(place, now + timedelta(seconds=1))
 
     assert "signing_url" not in loft.asked
