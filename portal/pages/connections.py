@@ -274,6 +274,9 @@ def agreement(connection_id: str) -> Response:
         form.refuse("agreement", _("Choose the signed agreement as a PDF."))
     elif len(content) > LARGEST_AGREEMENT:
         form.refuse("agreement", _("This file is too large."))
+    today = utc_now().date()
+    for field, reason in account_checks.wrong_days(signed or today, expires, today).items():
+        form.refuse(field, reason)
     if form.errors or signed is None:
         return account_page(connection, status=422, form=form)
     try:

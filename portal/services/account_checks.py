@@ -199,11 +199,7 @@ def keep_agreement(
     now: datetime,
 ) -> None:
     """Put a business associate agreement on file. Raises Invalid for days that cannot be."""
-    errors = {}
-    if signed_on > now.date():
-        errors["baa_signed_on"] = _("Choose a day that is not in the future.")
-    if expires_on is not None and expires_on <= signed_on:
-        errors["baa_expires_on"] = _("Choose a day after the agreement was signed.")
+    errors = wrong_days(signed_on, expires_on, now.date())
     if errors:
         raise Invalid(errors)
     with transaction():
@@ -216,6 +212,16 @@ def keep_agreement(
             "connection.baa_recorded", connection, by, now, document_sha256=document.sha256,
             signed_on=signed_on.isoformat(), expires_on=expires_on.isoformat() if expires_on else None,
         )  # fmt: skip
+
+
+def wrong_days(signed_on: date, expires_on: date | None, today: date) -> dict[str, str]:
+    """What is wrong with an agreement's days, by field: asked before its file is taken in."""
+    errors = {}
+    if signed_on > today:
+        errors["baa_signed_on"] = _("Choose a day that is not in the future.")
+    if expires_on is not None and expires_on <= signed_on:
+        errors["baa_expires_on"] = _("Choose a day after the agreement was signed.")
+    return errors
 
 
 def ending_soon(today: date) -> list[Connection]:

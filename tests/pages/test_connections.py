@@ -12,6 +12,7 @@ import requests
 from portal.clock import utc_now
 from portal.models.audit import AuditEvent
 from portal.models.connections import Connection
+from portal.models.contracts import Document
 from portal.models.envelopes import Envelope
 from portal.models.jobs import Job
 from portal.models.people import Session
@@ -320,6 +321,7 @@ def test_an_agreement_is_kept_and_warned_of_before_it_ends(ada, account):
     )
     assert wrong.status_code == 422
     assert "not in the future" in wrong.text
+    assert not Document.select().exists()  # a refused file is not kept
     today = utc_now().date()
     data = {
         "baa_signed_on": (today - timedelta(days=300)).isoformat(),
