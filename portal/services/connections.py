@@ -97,14 +97,23 @@ def usable_for(contract: Contract, connection: Connection) -> list[str]:
         reasons.append(_("%(name)s is paused.", name=connection.name))
     elif connection.status != "active":
         reasons.append(_("%(name)s is not connected.", name=connection.name))
-    if contract.has_phi and not has_agreement(connection, utc_now().date()):
-        reasons.append(
-            _(
-                "It holds health data, and no agreement for health data (BAA) with %(name)s is on file.",
-                name=connection.name,
-            )
-        )
+    today = utc_now().date()
+    if contract.has_phi and not has_agreement(connection, today):
+        reasons.append(why_no_agreement(connection, today))
     return reasons
+
+
+def why_no_agreement(connection: Connection, today: date) -> str:
+    ended = connection.baa_expires_on
+    if connection.baa_document and ended is not None and ended < today:
+        return _(
+            "It holds health data, and the agreement for health data (BAA) with %(name)s ended on %(on)s.",
+            name=connection.name, on=format_date(ended),
+        )  # fmt: skip
+    return _(
+        "It holds health data, and no agreement for health data (BAA) with %(name)s is on file.",
+        name=connection.name,
+    )
 
 
 def has_agreement(connection: Connection, today: date) -> bool:
@@ -334,9 +343,12 @@ def checked(connection: Connection, account: interface.Account, *, by: Actor, no
 
 def make_default(connection: Connection | None, *, by: Actor, now: datetime) -> None:
     """New contracts go through this account; None for built-in signing. The page asks for step-up."""
-    if connection is not None and connection.status != "active":
-        raise Conflict(_("Check the account first; then it can be used."))
     with transaction():
+        if connection is not None:
+            fresh = lock_row(Connection.select().where(Connection.id == connection.id)).get()
+            demand_connected(fresh)
+            if fresh.status != "active":
+                raise Conflict(_("Check the account first; then it can be used."))
         before = installation.fact(DEFAULT)
         installation.set_fact(DEFAULT, connection.id if connection else "", now)
         audit.append(

@@ -120,6 +120,15 @@ def test_only_a_checked_account_becomes_the_default(connection, now):
     assert connections.default() is None
 
 
+def test_the_default_is_judged_by_how_the_account_stands_now(active, now):
+    stale = connections.get(active.id)
+    connections.disconnect(active, by=ADA, now=now)
+
+    with pytest.raises(Conflict):
+        connections.make_default(stale, by=ADA, now=now)
+    assert connections.default() is None
+
+
 def test_a_disconnected_account_forgets_its_secrets(active, now):
     connections.make_default(active, by=ADA, now=now)
     connections.disconnect(active, by=ADA, now=now)
@@ -211,7 +220,8 @@ def test_health_data_needs_an_agreement_in_force(active, now):
     active.baa_document, active.baa_signed_on = "d1", date(2026, 1, 1)
     assert connections.usable_for(contract, active) == []
     active.baa_expires_on = date(2026, 1, 2)
-    assert connections.usable_for(contract, active)
+    [why] = connections.usable_for(contract, active)
+    assert "ended on 2 Jan 2026" in why
     assert connections.usable_for(Contract(has_phi=False), active) == []
 
 
