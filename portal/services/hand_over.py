@@ -55,11 +55,13 @@ def go(place: Place, *, by: Actor, now: datetime) -> tuple[str, Frame | None]:
     Raises Conflict before every step of the gate is done and while the provider is not ready, TooMany
     when it was asked for again and again, Unavailable where the provider says no.
     """
-    limits.check("hand_over", place.recipient.id, by.address, now, FETCHES)
     with transaction():
         fresh = ceremonies.hold(place, now, until="factors")
         if ceremonies.state(fresh, now) != "elsewhere":
             raise Conflict(_("A step before this one is still open. Load the page again."))
+    limits.check("hand_over", place.recipient.id, by.address, now, FETCHES)
+    with transaction():
+        fresh = ceremonies.hold(place, now, until="factors")
         checked = factors.evidence(fresh)
         gate = {
             "at": now.isoformat(timespec="seconds"), "factors": checked, "address": by.address,

@@ -40,6 +40,7 @@ MAY_WRITE = {
     "sign_in.send_access_link": COUNTED,
     "verify.check": COUNTED,
     # A file is kept as soon as it is harmless, so that no form asks for it twice.
+    "bulk.create_document": {"document"},
     "new_contracts.create_from_file": {"document"},
     "new_contracts.use_their_file": {"document"},
     "entities.add_signatory": {"document"},
