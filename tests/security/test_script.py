@@ -24,6 +24,7 @@ from tests.security.world import by, marked_as_sample
 ALL = " ".join(SCRIPTS)
 # Columns of words: whatever people, programs or providers wrote.
 WORDS = {
+    "check_problem", "company", "last_problem", "raw_status",
     "address", "authority", "change_note", "courts", "ended_reason", "failure", "file_name", "form",
     "governing_law", "intent", "last_error", "message", "name", "organisation", "reason", "registration",
     "seal_problem", "sender_address", "sender_name",
@@ -31,6 +32,8 @@ WORDS = {
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
+    "baa_document", "created_by", "cursor", "method", "notification", "query", "request_id", "secrets",
+    "server", "started_by", "subscription", "tokens",
     "acr", "act", "applies_to", "client_id", "client_secret", "first_role", "hosted_domain", "issuer",
     "role_claim", "scopes", "unknown", "authority_document_id", "body", "chain", "channel",
     "code_hmac", "code_sha256", "contract_id",
@@ -44,11 +47,26 @@ CODES = {
     "text_sha256", "totp_secret", "version", "way", "word", "zone",
 }  # fmt: skip
 # JSON columns whose words are reached by `fill_documents`, and those that hold none.
-TREES = {"clauses", "terms", "recipients", "factor_reasons", "facts", "values", "levels", "draft", "name"}
+TREES = {
+    "people",
+    "clauses",
+    "terms",
+    "recipients",
+    "factor_reasons",
+    "facts",
+    "values",
+    "levels",
+    "draft",
+    "name",
+}
 BARE = {
     "attachments", "condition", "domains", "factors", "factors_met", "flags", "languages", "payload",
     "pending",
     "role_map", "value",
+    # Of provider accounts: settings, the last check and test run, what was asked, what was checked.
+    "account", "gate", "headers", "native_factors", "rehearsal", "settings", "withdrawal",
+    # Of a file of rows: what stands in it is shown from `bulk_row.company` and the contract made of it.
+    "calls", "defaults", "errors", "ignored", "read", "typed",
 }  # fmt: skip
 # Encrypted, and read elsewhere in this file.
 SEALED = {("notice", "text")}
