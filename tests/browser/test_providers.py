@@ -153,7 +153,7 @@ def test_an_administrator_tries_out_changes_and_brings_the_archive(walkers, vend
     grace.press(account_name(name), "link")
     url = grace.address
     grace.press("Start a test run")
-    until(lambda: grace.say("Start another test run") in grace.open(url).inner_text("body"))
+    until(lambda: grace.say("Start another test run") in grace.open(url).inner_text("body"), 120)
     assert grace.say("wrong") not in grace.text("#state")
 
     grace.open("/settings/providers/move")
@@ -170,7 +170,7 @@ def test_an_administrator_tries_out_changes_and_brings_the_archive(walkers, vend
 
     grace.open(f"{url}/archive")
     grace.press("Bring the archive")
-    until(lambda: grace.say("Complete") in grace.open(f"{url}/archive").inner_text("#state"))
+    until(lambda: grace.say("Complete") in grace.open(f"{url}/archive").inner_text("#state"), 120)
     grace.sees("Report with fingerprints (CSV)")
     grace.open("/settings/providers")
     grace.press("Sign new contracts here again")

@@ -61,7 +61,9 @@ def test_killed_workers_lose_nothing_and_double_nothing(arena, calm, chance):
     )
     fates = rounds.worker_fates(calm, chance, **wanted)
     if arena.kind != "sqlite" and not LONG:
-        fates = fates[:8]
+        # Mostly named points: a statement or a moment may lie behind the worker's last work.
+        fates = sorted(fates, key=lambda fate: not (isinstance(fate, Doom) and fate.point))
+        fates = [*fates[:7], fates[-1]]
 
     totals = rounds.kill_workers(arena, calm, fates, SEED)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import zlib
 from io import BytesIO
 
@@ -203,6 +204,10 @@ def test_bodies_that_are_no_form_never_break_a_page(portal, world, samples, kind
     assert not faults, "\n".join(faults[:20])
 
 
+# A provider's call is no form: its body is kept as it is, up to a limit of its own (10 MB).
+NO_FORM = {"webhooks.receive"}
+
+
 def test_a_form_beyond_the_limit_is_refused_at_every_address(portal, world, samples):
     """Before its fields are parsed, which would take long; a file may be larger."""
     body = b"a&" * 600_000
@@ -210,6 +215,8 @@ def test_a_form_beyond_the_limit_is_refused_at_every_address(portal, world, samp
     try:
         taken = []
         for sample in samples.values():
+            if sample.endpoint in NO_FORM:
+                continue
             before = world.written()
             answer = portal.ask(
                 sample.persona,
@@ -275,9 +282,12 @@ STEADY = ("role", "stage", "state", "status", "kind", "side", "is_", "has_", "pu
           "folded", "routing")  # fmt: skip
 
 
+TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+]+")  # two tries may lie on two sides of a second
+
+
 def plain(row):
     """What of a new row must not depend on fields that the form does not offer."""
-    kept = {name: str(value) for name, value in row.items() if name.startswith(STEADY)}
+    kept = {name: TIME.sub("", str(value)) for name, value in row.items() if name.startswith(STEADY)}
     return json.dumps(kept, sort_keys=True)
 
 
