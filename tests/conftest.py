@@ -20,6 +20,8 @@ import pytest
 from portal import i18n, settings
 from portal.models import base, schema
 from portal.services import installation
+from portal.services.builtin_ceremony import BuiltinCeremony
+from providers import registry
 
 NOW = datetime(2026, 11, 23, 9, 41, tzinfo=UTC)
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
@@ -140,6 +142,7 @@ def home(portal_settings: settings.Settings) -> Iterator[installation.Installati
     opened = installation.open_installation(portal_settings)
     base.db.connect(reuse_if_open=True)
     i18n.activate("en")
+    registry.set_ceremony(BuiltinCeremony())  # as every process that works does at its start
     yield opened
     base.disconnect()
 

@@ -145,7 +145,9 @@ def waits(envelope: Envelope) -> bool:
     job = Job.get_or_none(Job.key == f"{name}:{envelope.id}")
     if envelope.status not in envelopes.OPEN or (name == "send" and envelope.status != "queued"):
         return False
-    return job is None or (job.status != "running" and job.attempts > 0)
+    if job is None or job.status in ("failed", "set_aside", "done"):
+        return True
+    return bool(job.status == "ready" and job.attempts > 0)
 
 
 def send_again(envelope: Envelope, *, by: Actor, now: datetime) -> None:
