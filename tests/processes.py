@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import requests
 
@@ -52,9 +53,11 @@ class Tree:
     def __init__(self, data_dir: Path, *words: str, port: int | None = None, **more: str) -> None:
         self.port = port or free_port()
         self.data_dir = data_dir
+        # Files, not pipes: a pipe that nobody reads is full after 64 KB of log and stops the process.
+        self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             command(*words, "--port", str(self.port)), cwd=ROOT, env=environment(data_dir, **more),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            stdout=self._stdout, stderr=self._stderr, start_new_session=True,
         )  # fmt: skip
         self.seen: set[int] = {self.process.pid}
 
@@ -69,9 +72,19 @@ class Tree:
             return None
 
     def healthy(self) -> bool:
-        assert self.process.poll() is None, self.process.communicate()
+        assert self.process.poll() is None, (self.stdout, self.stderr)
         answer = self.get("/healthz")
         return answer is not None and answer.status_code == 200
+
+    @property
+    def stdout(self) -> str:
+        """What it has printed until now."""
+        return whole(self._stdout)
+
+    @property
+    def stderr(self) -> str:
+        """What it has logged and complained about until now."""
+        return whole(self._stderr)
 
     def pids(self) -> set[int]:
         """Every living process of the tree, the first one included; remembered for `orphans`."""
@@ -100,8 +113,8 @@ class Tree:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(PATIENCE_S)
-        self.process.stdout.close()  # type: ignore[union-attr]
-        self.process.stderr.close()  # type: ignore[union-attr]
+        self._stdout.close()
+        self._stderr.close()
 
 
 @contextlib.contextmanager
@@ -112,6 +125,11 @@ def running(data_dir: Path, *words: str, **more: Any) -> Iterator[Tree]:
         yield tree
     finally:
         tree.end_everything()
+
+
+def whole(file: IO[bytes]) -> str:
+    """A file from its beginning, without moving the place where its writer goes on."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
 
 
 def descendants(pid: int) -> set[int]:

@@ -97,7 +97,7 @@ def test_ctrl_c_ends_every_process(tmp_path, how):
         started.stop(how)
 
         until(lambda: not started.orphans())
-        assert "Traceback" not in started.process.stderr.read()
+        assert "Traceback" not in started.stderr
 
 
 def test_a_public_address_without_mail_is_refused_in_one_sentence(tmp_path):

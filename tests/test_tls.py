@@ -106,7 +106,7 @@ def handshake(tree, made, version):
 
 
 def test_the_printed_address_says_https(tree):
-    assert tree.process.stdout.readline().strip() == f"Countersign is at https://127.0.0.1:{tree.port}"
+    assert tree.stdout.splitlines()[0] == f"Countersign is at https://127.0.0.1:{tree.port}"
 
 
 def start(folder, **given):

@@ -37,7 +37,7 @@ def test_all_web_processes_are_counted_and_every_line_is_an_object(tmp_path):
         found = {counted(tree, "/sign/<token>") for _each in range(8)}
         processes = len(list((tmp_path / "run").glob("requests-[0-9]*")))
         tree.stop()
-        said = tree.process.stderr.read()
+        said = tree.stderr
 
     assert before == 0
     assert found == {ASKED}

@@ -7,7 +7,16 @@ from typing import Any
 from providers.dropbox_sign import CAPABILITIES, LABEL, bodies
 from providers.dropbox_sign.access import FULL_PAGE, GONE
 from providers.dropbox_sign.bulk import Bulk
-from providers.dropbox_sign.words import gone, known_of, listed, our_id, pairs, signatures_of, state_of
+from providers.dropbox_sign.words import (
+    gone,
+    is_done,
+    known_of,
+    listed,
+    our_id,
+    pairs,
+    signatures_of,
+    state_of,
+)
 from providers.errors import Preparing, Refused, Unavailable, Unsupported
 from providers.http import GARBLED, Reply
 from providers.interface import (
@@ -25,11 +34,12 @@ from providers.interface import (
 CDN, NOT_FOUND = "https://cdn.hellosign.com", 404
 SCRIPT = "/public/js/embedded/v2.11.1/embedded.production.min.js"
 ORIGINS = ("https://*.hellosign.com",)  # the signing page moved between hosts of it in the past
-OVER = (EnvelopeStatus.VOIDED, EnvelopeStatus.EXPIRED)
+OVER = (EnvelopeStatus.VOIDED, EnvelopeStatus.EXPIRED, EnvelopeStatus.DECLINED)
 
 NOT_ASKED = mark("Dropbox Sign writes to this person itself; there is no signing address to open here.")
 NO_MAIL = mark("Dropbox Sign writes nothing to people who sign through Countersign.")
 NOT_THERE = mark("This person is not in the signing request at Dropbox Sign.")
+HAS_SIGNED = mark("This person has signed at %(provider)s already.")
 NOT_FINISHED = mark("Dropbox Sign has not finished the signed file yet.")
 NOT_SIGNED = mark("The request at Dropbox Sign ended without being completed; there is no signed file.")
 CHECKED = mark(
@@ -154,15 +164,20 @@ class DropboxSign(Bulk):
         person = envelope.one(recipient_key)
         if not person.is_embedded:
             raise Unsupported(NOT_ASKED)
-        try:
-            found = self.sign_url(envelope, person.remote_id) if person.remote_id else None
-        except Refused as error:
-            if error.status != NOT_FOUND:
+        if person.remote_id:
+            try:
+                return self.sign_url(envelope, person.remote_id)
+            except Preparing:
+                if is_done(self.signature(envelope, recipient_key)):  # also answered as if it were busy
+                    raise Refused(HAS_SIGNED, provider=LABEL) from None
                 raise
-            found = None  # another address made another id
-        if found is None:
-            found = self.sign_url(envelope, str(self.signature(envelope, recipient_key)["signature_id"]))
-        return found
+            except Refused as error:
+                if error.status != NOT_FOUND:
+                    raise  # else another address made another id
+        signature = self.signature(envelope, recipient_key)
+        if is_done(signature):
+            raise Refused(HAS_SIGNED, provider=LABEL)
+        return self.sign_url(envelope, str(signature["signature_id"]))
 
     def sign_url(self, envelope: RemoteEnvelope, signature_id: str) -> str:
         reply = self.ask("GET", f"/embedded/sign_url/{signature_id}", preparing=envelope.remote_id)

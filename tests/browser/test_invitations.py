@@ -64,7 +64,7 @@ def test_somebody_types_what_the_mail_says_and_signs(walkers, walk):
 def test_a_code_read_out_on_the_telephone_opens_the_same_pages(walkers, walk):
     email = f"ida-{walk['language']}@sund.example"
     nora, reference = sent(walkers, walk, f"Sund {walk['language']} AS", email)
-    nora.open(f"/contracts/{reference}")
+    until(lambda: nora.say("Code to read out") in nora.open(f"/contracts/{reference}").inner_text("main"))
     nora.press("Code to read out", also="Ida Berg")
     people.step_up(nora, "nora@mereworth.example")
     nora.press("Make a code")

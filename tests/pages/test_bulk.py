@@ -60,7 +60,7 @@ def test_a_file_is_uploaded_checked_and_sent(browse, cast, home, monkeypatch):
 
     moving = ana.get(f"/bulk/{batch.id}")
     assert 'hx-trigger="load delay:2s"' in moving.text
-    assert '<noscript><meta http-equiv="refresh"' in moving.text
+    assert f'<noscript><p class="small above"><a href="/bulk/{batch.id}' in moving.text
     fragment = ana.get(f"/bulk/{batch.id}", headers={"HX-Request": "true"})
     assert fragment.text.lstrip().startswith('<div id="state"')
     monkeypatch.setattr(documents, "put_pages", lambda pdf: [])  # costly, and told elsewhere
@@ -68,7 +68,7 @@ def test_a_file_is_uploaded_checked_and_sent(browse, cast, home, monkeypatch):
     ended = ana.get(f"/bulk/{batch.id}")
     assert "2 of 2 rows have had their turn: 2 sent" in ended.text
     assert "hx-trigger" not in ended.text
-    assert "http-equiv" not in ended.text
+    assert "<noscript>" not in ended.text
     assert f"/contracts/{BulkRow.get(BulkRow.number == 2).contract.reference}" in ended.text
     assert "people.csv" in ana.get("/bulk").text
     results = ana.get(f"/bulk/{batch.id}/results.csv").text

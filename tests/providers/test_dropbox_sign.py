@@ -521,6 +521,28 @@ def test_an_old_id_is_looked_up_again_for_the_signing_address(provider, vendor, 
     assert number != embedded.one("ana").remote_id
 
 
+def test_who_has_signed_gets_no_address_any_more(provider, vendor, embedded):
+    requests.post(provider.signing_url(embedded, "ana", return_url=""), data={"act": "sign"}, timeout=5)
+
+    for known in (embedded, without_ids(embedded)):
+        with pytest.raises(Refused, match="has signed") as refused:
+            provider.signing_url(known, "ana", return_url="")
+        assert not isinstance(refused.value, Preparing)
+
+
+def without_ids(envelope):
+    people = tuple(replace(each, remote_id="") for each in envelope.recipients)
+    return replace(envelope, recipients=people)
+
+
+def test_withdrawing_what_was_declined_is_no_error(provider, vendor, embedded):
+    requests.post(provider.signing_url(embedded, "ana", return_url=""), data={"act": "decline"}, timeout=5)
+
+    provider.void(embedded, "declined anyway")
+
+    assert provider.fetch(embedded).status is EnvelopeStatus.DECLINED
+
+
 def test_nobody_who_is_mailed_has_an_address_here(provider, vendor, sent):
     vendor.seen.clear()
 

@@ -81,7 +81,7 @@ def test_a_healthy_installation_is_well_and_left_as_it_is(tmp_path):
     with running(folder, "serve") as tree:
         until(lambda: tree.get("/readyz").status_code == 200)
         until(tree.jobs_worker)
-        until(lambda: "never been seen" not in ask(folder).stdout)
+        until(lambda: "has ever been seen" not in ask(folder).stdout)
         done = ask(folder, "--json")
         tree.stop()
     before = traces(folder)

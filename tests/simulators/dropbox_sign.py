@@ -321,6 +321,8 @@ class DropboxSign(DropboxSignBulk):
     def sign_url(self, signature_id: str) -> Response:
         for envelope in self.envelopes.values():
             for person in envelope.people:
+                if person.id == signature_id and person.is_embedded and person.status == "signed":
+                    return refuse("conflict", "This signature request was signed already.", 409)
                 if person.id == signature_id and person.is_embedded and envelope.status == "sent":
                     if person.status == "waiting":
                         return refuse("bad_request", "It is not this signer's turn.")
