@@ -8,11 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import requests
 
@@ -54,7 +53,7 @@ class Tree:
         self.port = port or free_port()
         self.data_dir = data_dir
         # Files, not pipes: a pipe that nobody reads is full after 64 KB of log and stops the process.
-        self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._stdout, self._stderr = os.memfd_create("stdout"), os.memfd_create("stderr")
         self.process = subprocess.Popen(
             command(*words, "--port", str(self.port)), cwd=ROOT, env=environment(data_dir, **more),
             stdout=self._stdout, stderr=self._stderr, start_new_session=True,
@@ -113,8 +112,8 @@ class Tree:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(PATIENCE_S)
-        self._stdout.close()
-        self._stderr.close()
+        os.close(self._stdout)
+        os.close(self._stderr)
 
 
 @contextlib.contextmanager
@@ -127,9 +126,9 @@ def running(data_dir: Path, *words: str, **more: Any) -> Iterator[Tree]:
         tree.end_everything()
 
 
-def whole(file: IO[bytes]) -> str:
+def whole(file: int) -> str:
     """A file from its beginning, without moving the place where its writer goes on."""
-    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
+    return os.pread(file, os.fstat(file).st_size, 0).decode()
 
 
 def descendants(pid: int) -> set[int]:

@@ -13,8 +13,10 @@ class Template(KeyedModel):
     name = JsonField()  # language -> name
     created_at = UtcField()
     retired_at = UtcField(null=True)
-    # Through which account its contracts are signed; null: whatever the installation's default is.
+    # Through which account its contracts are signed; null: built-in signing where it says so, else
+    # whatever the installation's default is.
     connection = peewee.ForeignKeyField(Connection, null=True)
+    is_signed_here = peewee.BooleanField(default=False)
 
 
 class TemplateVersion(KeyedModel):

@@ -14,6 +14,7 @@ from portal.i18n import gettext as _
 from portal.models.bulk import BulkBatch, BulkRow
 from portal.models.contracts import Document
 from portal.models.parties import LegalEntity, Signatory
+from portal.models.templates import TemplateVersion
 from portal.pages import choices, provider_choice
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
@@ -96,20 +97,20 @@ def csv_file(content: Iterator[bytes], name: str) -> Response:
 @bp.get("/new")
 @requires("contract.send")
 def new() -> Response:
-    return new_page("template", Form(None, **like()))
+    return new_page("template", Form(None, **like("template")))
 
 
 @bp.get("/new/document")
 @requires("contract.send")
 def new_document() -> Response:
-    return new_page("document", Form(None, **like()))
+    return new_page("document", Form(None, **like("document")))
 
 
-def like() -> dict[str, Any]:
+def like(kind: str) -> dict[str, Any]:
     """The answers of an earlier batch whose file was mended, or the usual ones."""
     usual: dict[str, Any] = {
         "side": "supplier", "life_days": bulk.USUAL_DAYS, "pace": bulk.USUAL_PACE, "language": current(),
-        "connection": provider_choice.preselected(),
+        "connection": provider_choice.USUAL if kind == "template" else provider_choice.preselected(),
     }  # fmt: skip
     if not request.args.get("like"):
         return usual
@@ -151,7 +152,7 @@ def new_page(kind: str, form: Form, status: int = 200, upload: Document | None =
         entities=[(each.id, each.name) for each in entities.in_use()],
         languages=list(NAMES.items()),
         products=new_contracts.products(),
-        accounts=accounts(),
+        accounts=accounts(kind),
         bulk_accounts=[
             each.name for each in connections.usable() if registry.capabilities(each.provider).bulk
         ],
@@ -159,10 +160,12 @@ def new_page(kind: str, form: Form, status: int = 200, upload: Document | None =
     )
 
 
-def accounts() -> list[tuple[str, str]]:
+def accounts(kind: str) -> list[tuple[str, str]]:
     """What requests may go through; one alone is no choice."""
-    built_in = (provider_choice.BUILT_IN, _("Countersign, built in"))
-    return [built_in, *((each.id, each.name) for each in connections.usable())]
+    every = provider_choice.everything()
+    if kind == "template" and len(every) > 1:
+        every.insert(0, (provider_choice.USUAL, _("What the template says, else what is usual here")))
+    return every
 
 
 @bp.post("/new")
@@ -175,7 +178,9 @@ def create() -> Response:
         form.refuse("template", _("Choose one of the templates."))
     if signatory is None:
         form.refuse("signatory", _("Choose who signs for us."))
-    common = common_answers(form) | {"side": form.choice("side", contracts.SIDES), "defaults": defaults(form)}
+    common = common_answers(form, version) | {
+        "side": form.choice("side", contracts.SIDES), "defaults": defaults(form),
+    }  # fmt: skip
     if form.errors or version is None or signatory is None:
         return new_page("template", form, 422)
     answers = bulk.Answers(
@@ -229,9 +234,9 @@ def taken_document(form: Form) -> Document | None:
     return upload
 
 
-def common_answers(form: Form) -> dict[str, Any]:
+def common_answers(form: Form, version: TemplateVersion | None = None) -> dict[str, Any]:
     return {
-        "connection": provider_choice.chosen(form),
+        "connection": provider_choice.chosen(form, version),
         "message": form.text("message", most=MOST_MESSAGE),
         "life_days": form.integer("life_days", least=1, most=bulk.MOST_DAYS, required=True) or 0,
         "pace_per_minute": form.integer("pace", least=1, most=bulk.FASTEST, required=True) or 0,

@@ -15,11 +15,14 @@ from portal.services import connections, remote, sendable, sending
 from providers import registry
 
 BUILT_IN = "builtin"
+USUAL = "usual"  # in a form that does not know its template yet
 
 
-def chosen(form: Form) -> Connection | None:
+def chosen(form: Form, version: TemplateVersion | None = None) -> Connection | None:
     """What the form says: an account, or None for built-in signing. Notes a reason for anything else."""
     value = str(form.value("connection") or BUILT_IN)
+    if value == USUAL:
+        value = preselected(version)
     if value == BUILT_IN:
         return None
     found = {each.id: each for each in connections.usable()}.get(value)
@@ -29,14 +32,21 @@ def chosen(form: Form) -> Connection | None:
 
 
 def preselected(version: TemplateVersion | None = None) -> str:
-    """The value of the choice to begin with: the template's account, else the installation's default."""
+    """The value of the choice to begin with: what the template says, else what is usual here."""
+    if version is not None and version.template.is_signed_here:
+        return BUILT_IN
     own: Connection | None = version.template.connection if version is not None else None
     usual = own if own is not None and own.status == "active" else connections.default()
     return usual.id if usual is not None else BUILT_IN
 
 
+def everything() -> list[tuple[str, str]]:
+    """(value, label) of each way there is; one alone is no choice."""
+    return [(BUILT_IN, _("Countersign, built in")), *((each.id, each.name) for each in connections.usable())]
+
+
 def options(contract: Contract) -> list[tuple[str, str, str]]:
-    """(value, label, remark) of each way; one alone is no choice."""
+    """(value, label, remark) of each way for one contract."""
     found = [(BUILT_IN, _("Countersign, built in"), "")]
     for each in connections.usable():
         remark = " ".join(connections.usable_for(contract, each))

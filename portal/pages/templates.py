@@ -9,6 +9,7 @@ from portal.documents import markdown
 from portal.errors import NotFound
 from portal.i18n import current
 from portal.models.templates import TemplateVersion
+from portal.pages import provider_choice
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
@@ -42,10 +43,13 @@ def account(version_id: str) -> Response:
     """Through which account contracts made from this template begin to be sent."""
     version, form = found(version_id), Form(request.form)
     known = {each.id: each for each in connections.usable()}
-    chosen = form.choice("connection", known, required=False)
+    chosen = form.choice("connection", (provider_choice.BUILT_IN, *known), required=False)
     if form.errors:
         return shown(version, form, 422)
-    templates.choose_account(version.template, known.get(chosen), by=actor(), now=utc_now())
+    templates.choose_account(
+        version.template, known.get(chosen), is_signed_here=chosen == provider_choice.BUILT_IN,
+        by=actor(), now=utc_now(),
+    )  # fmt: skip
     return leave(url_for(".page", version_id=version_id))
 
 
@@ -57,7 +61,8 @@ def found(version_id: str) -> TemplateVersion:
 
 
 def shown(version: TemplateVersion, form: Form | None = None, status: int = 200) -> Response:
-    chosen = version.template.connection
+    account, is_signed_here = version.template.connection, version.template.is_signed_here
+    through = provider_choice.BUILT_IN if is_signed_here else account.id if account is not None else ""
     language = current()
     # An answer that no template has (fee, dates, product) would only read "not agreed".
     answers = ("commercial.fee", "commercial.renewal", "commercial.governing_law", "scope")
@@ -79,8 +84,9 @@ def shown(version: TemplateVersion, form: Form | None = None, status: int = 200)
     ]
     return show(
         "templates/show.html", None, status, version=version, name=templates.name_of(version, language),
-        levels=levels, clauses=clauses, uses=templates.uses(version), account=chosen,
-        form=form or Form(None, connection=chosen.id if chosen is not None else ""),
-        accounts=[(each.id, each.name) for each in connections.usable()],
+        levels=levels, clauses=clauses, uses=templates.uses(version), account=account,
+        is_signed_here=is_signed_here,
+        form=form or Form(None, connection=through),
+        accounts=provider_choice.everything(),
         may_choose=permissions.allows(person(), "template.edit"),
     )  # fmt: skip

@@ -90,19 +90,31 @@ def publish(
 
 
 def choose_account(
-    template: Template, connection: Connection | None, *, by: audit.Actor, now: datetime
+    template: Template,
+    connection: Connection | None,
+    *,
+    is_signed_here: bool = False,
+    by: audit.Actor,
+    now: datetime,
 ) -> None:
-    """Contracts made from it begin with this account; with None, with the installation's default.
+    """Contracts made from it begin with this account or with built-in signing; with neither, with what is
+    usual in the installation.
 
     Raises Conflict for an account that nothing new can be sent through.
     """
     if connection is not None and connection.status != "active":
         raise Conflict(_("Check the account first; then it can be used."))
     with transaction():
-        Template.update(connection=connection).where(Template.id == template.id).execute()
+        Template.update(connection=connection, is_signed_here=is_signed_here).where(
+            Template.id == template.id
+        ).execute()
         audit.append(
             "template.account_chosen", ("template", template.id), chain=audit.INSTALLATION, by=by, now=now,
-            facts={"template": template.key, "connection": connection.id if connection is not None else None},
+            facts={
+                "template": template.key,
+                "connection": connection.id if connection is not None else None,
+                "is_signed_here": is_signed_here,
+            },
         )  # fmt: skip
 
 

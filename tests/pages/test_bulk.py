@@ -7,10 +7,11 @@ import pytest
 from portal.clock import utc_now
 from portal.models.bulk import BulkBatch, BulkRow
 from portal.models.people import Session
-from portal.services import bulk, documents, policies, templates
+from portal.services import bulk, connections, documents, policies, templates
 from tests.cast import sign_in
+from tests.services import pigeon
 from tests.services.bulk import Clock, file, line, work
-from tests.services.signing import printed
+from tests.services.signing import actor, printed
 
 
 @pytest.fixture
@@ -73,6 +74,19 @@ def test_a_file_is_uploaded_checked_and_sent(browse, cast, home, monkeypatch):
     assert "people.csv" in ana.get("/bulk").text
     results = ana.get(f"/bulk/{batch.id}/results.csv").text
     assert results.count("With the people asked") == 2
+
+
+def test_a_batch_goes_through_what_its_template_says(browse, cast, monkeypatch):
+    pigeon.install(monkeypatch, pigeon.Loft())
+    account = pigeon.connected("Pigeon EU", utc_now())
+    ana, template = browse(cast.ana), templates.offered()[0].template
+    assert 'value="usual" selected' in ana.get("/bulk/new").text
+    connections.make_default(account, by=actor(cast.ada), now=utc_now())
+
+    assert uploaded(ana, cast, file([line(1)]), connection="usual").connection == account
+    templates.choose_account(template, None, is_signed_here=True, by=actor(cast.ada), now=utc_now())
+    assert uploaded(ana, cast, file([line(2)]), connection="usual").connection is None
+    assert uploaded(ana, cast, file([line(3)]), connection=account.id).connection == account
 
 
 def test_sending_many_asks_for_a_fresh_code(browse, cast):

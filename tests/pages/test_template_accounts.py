@@ -63,6 +63,18 @@ def test_a_paused_account_is_passed_over_until_it_is_back(client, cast, account,
     assert preselected(client, cast, version) == ["builtin"]
 
 
+def test_a_template_may_be_signed_here_although_an_account_is_usual(client, cast, account, version):
+    connections.make_default(account, by=actor(cast.ada), now=utc_now())
+    sign_in(client, cast.ada, utc_now())
+    assert choose(client, version, "builtin").status_code == 303
+    assert re.search(r'value="builtin" selected', client.get(f"/templates/{version.id}").text)
+
+    sign_in(client, cast.ana, utc_now())
+    assert "Countersign, built in" in client.get(f"/templates/{version.id}").text
+    assert preselected(client, cast, version) == ["builtin"]
+    assert preselected(client, cast, None) == [account.id]
+
+
 def test_what_is_usual_here_can_be_chosen_again(client, cast, account, version):
     sign_in(client, cast.ada, utc_now())
     choose(client, version, account.id)
