@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 HIDDEN = "(hidden)"
+LONG_LINE = 24  # of a key; PEM has 64 characters in a line
 SHORTEST = 4  # a shorter value would take half of all words with it
 # Addresses whose next part is a token: who holds it is its reader.
 TOKEN_PATHS = ("sign", "access", "invitation", "password-reset", "mine")
@@ -42,9 +43,14 @@ _literals: re.Pattern[str] | None = None
 
 
 def hide(values: Iterable[str]) -> None:
-    """From now on these very values are taken out, however they come to stand in a text."""
+    """From now on these very values are taken out, however they come to stand in a text.
+
+    Of a key in several lines also each line, since many writers break them otherwise.
+    """
     global _literals
-    new = {value for value in values if len(value) >= SHORTEST} - _known
+    found = set(values)
+    found |= {line for value in found for line in value.splitlines()[1:-1] if len(line) >= LONG_LINE}
+    new = {value for value in found if len(value) >= SHORTEST} - _known
     if not new:
         return
     _known.update(new)

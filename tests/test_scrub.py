@@ -103,6 +103,15 @@ def test_a_value_within_lists_and_objects_is_hidden_too(known):
     }  # fmt: skip
 
 
+def test_each_line_of_a_key_is_hidden_however_its_lines_are_broken(known):
+    lines = [f"{number}{'k3yMat3rial' * 5}" for number in range(3)]
+    scrub.hide(["\n".join(["-----BEGIN KEY-----", *lines, "-----END KEY-----"])])
+
+    for line in lines:
+        assert line not in scrub.text(f"key: {line}\\n{line}")
+    assert scrub.text("-----BEGIN KEY-----") == "-----BEGIN KEY-----"
+
+
 def test_too_short_a_value_is_left_alone(known):
     scrub.hide(["", "abc"])
 

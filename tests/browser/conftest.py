@@ -25,6 +25,8 @@ from tests.processes import Tree, running, until
 
 # A company's name that lies on this machine, for walks that need a public address.
 PUBLIC_HOST = "contracts.larkfield.example"
+# The first one is the same browser without its windows: the same pages for half the work.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
     f"--host-resolver-rules=MAP {PUBLIC_HOST} 127.0.0.1",
@@ -40,7 +42,12 @@ STROKES = [[(-90, 20), (-40, -40), (-10, 30)], [(10, -30), (40, 20), (90, -10)]]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = (
+        shutil.which("chromium-headless-shell")
+        or shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if path is None:
         skip_or_fail("no browser: install Debian's chromium")
     from playwright.sync_api import sync_playwright
