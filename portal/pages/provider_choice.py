@@ -45,32 +45,35 @@ def everything() -> list[tuple[str, str]]:
     return [(BUILT_IN, _("Countersign, built in")), *((each.id, each.name) for each in connections.usable())]
 
 
-def options(contract: Contract) -> list[tuple[str, str, str]]:
-    """(value, label, remark) of each way for one contract."""
+def options(contract: Contract, people: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """(value, label, remark) of each way for one contract: what stands against it, and who checks whom."""
     found = [(BUILT_IN, _("Countersign, built in"), "")]
     for each in connections.usable():
-        remark = " ".join(connections.usable_for(contract, each))
-        if each.account.get("is_test"):
-            remark = remark or _("For tests: what is signed there binds nobody.")
-        found.append((each.id, each.name, remark))
+        remarks = connections.usable_for(contract, each)
+        if not remarks and each.account.get("is_test"):
+            remarks = [_("For tests: what is signed there binds nobody.")]
+        found.append((each.id, each.name, " ".join((*remarks, *who_checks(contract, people, each)))))
     return found
 
 
-def how_checked(
-    contract: Contract, people: list[dict[str, Any]], connection: Connection | None
-) -> dict[str, str]:
-    """By person: who checks them, in a sentence; empty for built-in signing."""
-    if connection is None:
-        return {}
+def who_checks(contract: Contract, people: list[dict[str, Any]], connection: Connection) -> list[str]:
+    """A sentence for those whom Countersign checks first, whom the provider checks, whom it only asks."""
     label = registry.label(connection.provider)
-    found = {}
-    for key, way in sendable.ways(contract, people, connection.provider).items():
-        if way.is_embedded:
-            found[key] = _("Checked by Countersign first, then signs at %(provider)s.", provider=label)
-        elif way.native:
-            found[key] = _("Asked and checked by %(provider)s.", provider=label)
-        else:
-            found[key] = _("Asked by %(provider)s.", provider=label)
+    ways = sendable.ways(contract, people, connection.provider)
+    first, there, asked = [], [], []
+    for person in people:
+        way = ways[person["key"]]
+        if person["role"] != "copy":
+            (first if way.is_embedded else there if way.native else asked).append(str(person["name"]))
+    found = []
+    if first:
+        found.append(_("Checked by Countersign first: %(names)s.", names=", ".join(first)))
+    if there:
+        found.append(
+            _("Asked and checked by %(provider)s: %(names)s.", provider=label, names=", ".join(there))
+        )
+    if asked:
+        found.append(_("Asked by %(provider)s: %(names)s.", provider=label, names=", ".join(asked)))
     return found
 
 

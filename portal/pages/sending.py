@@ -178,8 +178,7 @@ def before(contract: Contract, form: Form | None = None) -> dict[str, Any]:
         "pages": documents.pages(document) if document else [],
         "zone_name": str(zone_of(contract)),
         "lacks_recovery_key": lacks_recovery_key(now),
-        "ways": provider_choice.options(contract),
-        "how_checked": provider_choice.how_checked(contract, listed, connection),
+        "ways": provider_choice.options(contract, listed),
     }
     return context | ({"form": form} if form is not None else {})
 

@@ -42,12 +42,7 @@ STROKES = [[(-90, 20), (-40, -40), (-10, 30)], [(10, -30), (40, 20), (90, -10)]]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    path = (
-        shutil.which("chromium-headless-shell")
-        or shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         skip_or_fail("no browser: install Debian's chromium")
     from playwright.sync_api import sync_playwright

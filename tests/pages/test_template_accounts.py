@@ -9,6 +9,7 @@ import pytest
 from portal.clock import utc_now
 from portal.models.audit import AuditEvent
 from portal.models.contracts import Contract
+from portal.models.envelopes import PolicyRule
 from portal.models.templates import Template, TemplateVersion
 from portal.services import connections
 from tests.cast import sign_in
@@ -73,6 +74,19 @@ def test_a_template_may_be_signed_here_although_an_account_is_usual(client, cast
     assert "Countersign, built in" in client.get(f"/templates/{version.id}").text
     assert preselected(client, cast, version) == ["builtin"]
     assert preselected(client, cast, None) == [account.id]
+
+
+def test_each_way_says_who_checks_whom(client, cast, account, monkeypatch):
+    PolicyRule.create(name="All", condition={}, applies_to="theirs", factor="totp", updated_at=utc_now())
+    contract = ready(cast, utc_now())
+    sign_in(client, cast.ana, utc_now())
+
+    page = client.get(f"/contracts/{contract.reference}/send").get_data(as_text=True)
+
+    hint = re.search(rf'id="connection-{account.id}-hint">([^<]*)<', page)[1]
+    assert "Checked by Countersign first: Claire" in hint
+    assert "Asked by Pigeon: " in hint
+    assert "connection-builtin-hint" not in page
 
 
 def test_what_is_usual_here_can_be_chosen_again(client, cast, account, version):
