@@ -125,3 +125,25 @@ def test_bad_settings_are_reported_together(tmp_path):
     for name in ("DATABASE_URL", "ENCRYPTION_KEYS", "BASE_URL", "COLOUR"):
         assert f"COUNTERSIGN_{name}" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("kind", ["web", "worker"])
+def test_what_starts_loads_no_heavy_library(tmp_path, kind):
+    """Documents are made in processes of their own, and a provider's library comes with its first call."""
+    steps = {
+        "web": "serving.prepare(chosen); serving.preload(); import portal.app; portal.app.create_app(chosen)",
+        "worker": "serving.prepare(chosen); from portal.services import handlers as h; h.load(); h.warm()",
+    }
+    program = (
+        "import sys; from portal import serving, settings; chosen = settings.read();"
+        f"{steps[kind]}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert {"portal", "providers", "peewee"} <= loaded
+    assert not loaded & {"docusign_esign", "pyhanko", "typst"}

@@ -40,9 +40,13 @@ WIDTHS = {"wide": (1280, 900), "narrow": (360, 780), "smallest": (320, 568)}
 STROKES = [[(-90, 20), (-40, -40), (-10, 30)], [(10, -30), (40, 20), (90, -10)]]  # from the middle
 
 
+def browser_path() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = browser_path()
     if path is None:
         skip_or_fail("no browser: install Debian's chromium")
     from playwright.sync_api import sync_playwright
