@@ -129,10 +129,10 @@ def test_bad_settings_are_reported_together(tmp_path):
 
 @pytest.mark.parametrize("kind", ["web", "worker"])
 def test_what_starts_loads_no_heavy_library(tmp_path, kind):
-    """Documents are made in processes of their own, and a provider's library comes with its first call."""
+    """Before the first healthy answer. The worker warms the sealing library up after that, by itself."""
     steps = {
         "web": "serving.prepare(chosen); serving.preload(); import portal.app; portal.app.create_app(chosen)",
-        "worker": "serving.prepare(chosen); from portal.services import handlers as h; h.load(); h.warm()",
+        "worker": "serving.prepare(chosen); from portal.services import handlers; handlers.load()",
     }
     program = (
         "import sys; from portal import serving, settings; chosen = settings.read();"
