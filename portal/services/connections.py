@@ -332,13 +332,15 @@ def secret(declared: tuple[Setting, ...], values: Mapping[str, str]) -> dict[str
 
 
 def checked(connection: Connection, account: interface.Account, *, by: Actor, now: datetime) -> None:
-    """It let us in: whose account it is, and a draft becomes active."""
+    """It let us in: whose account it is, and a draft becomes active. A simulator is for tests, always."""
+    is_test = account.is_test or bool(connection.server)
     with transaction():
         Connection.update(
-            account=asdict(account) | {"facts": dict(account.facts)}, checked_at=now, check_problem="",
+            account=asdict(account) | {"facts": dict(account.facts), "is_test": is_test},
+            checked_at=now, check_problem="",
             status="active" if connection.status == "draft" else connection.status,
         ).where(Connection.id == connection.id).execute()  # fmt: skip
-        note("connection.checked", connection, by, now, account=account.id, is_test=account.is_test)
+        note("connection.checked", connection, by, now, account=account.id, is_test=is_test)
 
 
 def make_default(connection: Connection | None, *, by: Actor, now: datetime) -> None:
