@@ -62,6 +62,10 @@ class Counterparty(KeyedModel):
     created_at = UtcField()
 
 
+# Found in whatever case the name is typed.
+Counterparty.add_index(Counterparty.index(peewee.fn.LOWER(Counterparty.name), name="counterparty_name_lower"))
+
+
 class Contact(KeyedModel):
     """A person at a counterparty."""
 

@@ -7,9 +7,12 @@ import zlib
 from datetime import date
 from decimal import Decimal
 
+import peewee
 import pytest
 
 from portal.errors import Invalid, NotFound
+from portal.models.base import db, is_sqlite
+from portal.models.parties import Counterparty
 from portal.services import entities, parties
 from tests.services.drafting import actor
 
@@ -156,3 +159,15 @@ def test_a_logo_of_shapes_or_pixels_is_kept(cast, now):
 def test_a_logo_that_could_do_anything_is_refused(content):
     with pytest.raises(Invalid):
         entities.checked_logo(content)
+
+
+def test_a_company_is_found_out_of_an_index_in_whatever_case(cast):
+    query = Counterparty.select(Counterparty.id).where(peewee.fn.LOWER(Counterparty.name) == "castellan")
+    sql, given = query.sql()
+
+    with db.atomic():
+        if not is_sqlite():
+            db.execute_sql("SET LOCAL enable_seqscan = off")  # so small a table would be read whole
+        how = db.execute_sql(("EXPLAIN QUERY PLAN " if is_sqlite() else "EXPLAIN ") + sql, given).fetchall()
+
+    assert "counterparty_name_lower" in str(how)
