@@ -4,7 +4,6 @@ fail and cut off, and a worker that is killed on the way."""
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 from datetime import timedelta
 from typing import Any
@@ -18,12 +17,12 @@ from portal.models.imports import ImportedEnvelope
 from portal.models.notices import Notice
 from portal.services import connections, imports, moves
 from portal.services.audit import SYSTEM
+from tests.faults.conftest import LONG
 from tests.faults.test_providers import Clock, Killed, fresh, undisturbed
 from tests.services.signing import ready, send
 from tests.simulators.__main__ import made
 from tests.simulators.vendor import Vendor
 
-LONG = os.environ.get("COUNTERSIGN_TEST_LONG") == "1"
 OPEN, ARCHIVED, KILLS = (100, 2000, 10) if LONG else (8, 60, 3)
 MOODS = ("429", "500", "503", "reset", "half_body", "garbage")
 POINTS = ("archive.after_list", "archive.after_download", "archive.after_store", "job.before_finish")

@@ -64,10 +64,10 @@ def secrets_of(connection: Any, vendor: Vendor) -> set[str]:
 
 
 class Telltale:
-    """A vendor that repeats in its errors what it was sent and whatever else it knows of us."""
+    """A vendor that tells in its errors whatever it knows of us."""
 
     def __init__(self, vendor: Vendor, known: set[str]) -> None:
-        self.vendor, self.known, self.told = vendor, known, 0
+        self.known, self.told = known, 0
         vendor.broken = self.broken  # type: ignore[method-assign]
         vendor.unknown_caller = lambda: self.broken(401)  # type: ignore[method-assign]
 
