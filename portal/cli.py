@@ -158,6 +158,12 @@ def serve_sample(arguments: argparse.Namespace) -> int:
         print(sample.fill(settings, address, now=utc_now()), flush=True)
         if arguments.accounts is not None:
             print(sample.connect_accounts(arguments.accounts.read_text(encoding="utf-8")), flush=True)
+        ends = (
+            "The data stays; start again with the same command."
+            if arguments.keep
+            else "The data goes with it."
+        )
+        print(f"\nCtrl-C ends it. {ends}", flush=True)
 
     serving.serve(settings, host="127.0.0.1", port=number, workers=2, prepared=prepared)
     return 0

@@ -147,3 +147,16 @@ def test_what_starts_loads_no_heavy_library(tmp_path, kind):
     loaded = set(done.stdout.splitlines()[-1].split())
     assert {"portal", "providers", "peewee"} <= loaded
     assert not loaded & {"docusign_esign", "pyhanko", "typst"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("demo",), "The data goes with it."), (("demo", "--keep"), "The data stays")],
+    ids=["thrown away", "kept"],
+)
+def test_a_sample_says_what_becomes_of_its_data(tmp_path, words, said):
+    with running(tmp_path, *words) as tree:
+        until(lambda: "Ctrl-C ends it." in tree.stdout)
+
+        assert said in tree.stdout
+        assert f"{tree.address}/mailbox" in tree.stdout
