@@ -284,7 +284,7 @@ def test_asking_for_a_reset_tells_nobody_who_has_an_account(client: Any, ana: Pe
     known = client.post("/password-reset", data={"email": ana.email})
     unknown = client.post("/password-reset", data={"email": "nobody@larkfield.example"})
 
-    assert known.text.replace(ana.email, "") == unknown.text.replace("nobody@larkfield.example", "")
+    assert without_token(known.text, ana.email) == without_token(unknown.text, "nobody@larkfield.example")
     assert Notice.select().count() == 1
 
 
