@@ -14,7 +14,7 @@ from pathlib import Path
 
 from portal import __version__
 from portal.clock import utc_now
-from portal.commands import backups, providers
+from portal.commands import backups, comparing, providers
 from portal.commands.common import (
     Command,
     add,
@@ -101,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     export = add(audit, "export", do_audit_export, "write the whole trail with its signed head")
     export.add_argument("file", type=Path, metavar="FILE")
 
+    comparing.declare(commands)
     providers.declare(commands)
     backups.declare(commands)
 

@@ -45,9 +45,14 @@ def terms(template: str, level: str, **changes: Any) -> Terms:
     return levels.defaults(template, level, **{**answers, **changes})
 
 
-def shared(name: str) -> Any:
-    """A JSON file of the research folder beside the checkout; the test is skipped without it."""
+def shared_file(name: str) -> Path:
+    """A file of the research folder beside the checkout; the test is skipped without it."""
     path = SHARED / name
     if not path.is_file():
         pytest.skip(f"{name} is not beside this checkout")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return path
+
+
+def shared(name: str) -> Any:
+    """The same as JSON."""
+    return json.loads(shared_file(name).read_text(encoding="utf-8"))
