@@ -51,16 +51,18 @@ def fetch(
     *,
     is_local: bool,
     form: Mapping[str, str] | None = None,
+    body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    is_public: bool = False,
 ) -> Answer:
-    """GET, or POST with `form`. Raises Forbidden, or Unavailable where no whole answer came.
+    """GET, or POST with `form` or `body`. Raises Forbidden, or Unavailable where no whole answer came.
 
     `is_local` says that this installation is only tried out on its own machine: then http and
-    loopback addresses are taken.
+    loopback addresses are taken. `is_public`: private networks are refused as well.
     """
     parts = judge(url, is_local=is_local)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    address = resolve(host, port, is_local=is_local)
+    address = resolve(host, port, is_local=is_local, is_public=is_public)
     plain = requests.Session()
     verify = plain.merge_environment_settings(url, {}, None, None, None)["verify"]  # a company's own CAs
     with plain as session:
@@ -68,9 +70,9 @@ def fetch(
         session.mount(f"{parts.scheme}://", Pinned(address, host))
         try:
             with session.request(
-                "GET" if form is None else "POST",
+                "GET" if form is None and body is None else "POST",
                 url,
-                data=form,
+                data=form if body is None else body,
                 headers={"Accept": "application/json", "Host": parts.netloc, **(headers or {})},
                 timeout=SECONDS,
                 allow_redirects=False,
@@ -135,7 +137,7 @@ def names_loopback(host: str) -> bool:
     return host in ("localhost", "127.0.0.1", "::1")
 
 
-def resolve(host: str, port: int, *, is_local: bool) -> str:
+def resolve(host: str, port: int, *, is_local: bool, is_public: bool = False) -> str:
     """The address to connect to: every one that the name has must be allowed."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -144,15 +146,18 @@ def resolve(host: str, port: int, *, is_local: bool) -> str:
     addresses = [str(each[4][0]) for each in found]
     loopback = is_local and names_loopback(host)
     for each in addresses:
-        if not is_allowed(each, loopback=loopback):
+        if not is_allowed(each, loopback=loopback, public=is_public):
             raise Forbidden(f"{host} lies at {each}")
     if not addresses:
         raise Unavailable(f"{host} is not known")
     return addresses[0]
 
 
-def is_allowed(address: str, *, loopback: bool = False) -> bool:
-    """Whether a request may go there; addresses wrapped in IPv6 are judged as what they reach."""
+def is_allowed(address: str, *, loopback: bool = False, public: bool = False) -> bool:
+    """Whether a request may go there; addresses wrapped in IPv6 are judged as what they reach.
+
+    `public`: only where the whole world could go.
+    """
     try:
         found = unwrapped(ip_address(address.partition("%")[0]))
     except ValueError:
@@ -162,6 +167,8 @@ def is_allowed(address: str, *, loopback: bool = False) -> bool:
     refused = found.is_link_local or found.is_multicast or found.is_unspecified
     if isinstance(found, IPv4Address):
         refused = refused or found.is_reserved
+    if public and not found.is_global:
+        return False
     return not refused and str(found) not in METADATA
 
 

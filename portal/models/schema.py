@@ -15,6 +15,7 @@ from portal.models import (
     connections,
     contracts,
     envelopes,
+    event_receivers,
     imports,
     jobs,
     notices,
@@ -37,6 +38,7 @@ MODULES = (
     imports,
     notices,
     jobs,
+    event_receivers,
     audit,
 )
 

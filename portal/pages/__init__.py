@@ -35,6 +35,7 @@ MODULES = (
     "installation",
     "setup_guide",
     "operations",
+    "event_receivers",
     "mail_settings",
     "mail_reports",
     "mail_webhooks",

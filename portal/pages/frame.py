@@ -24,7 +24,7 @@ MENU = (
     (lazy("Settings"), "installation.page", "person.read",
      ("installation", "setup_guide", "people", "sign_on_providers", "entities", "policies", "mail_settings",
       "mail_reports", "text_messages", "operations", "addresses", "recovery", "connections", "comparison",
-      "imports", "moves")),
+      "imports", "moves", "event_receivers")),
 )  # fmt: skip
 # Pages for outside people have no menu and ask the database for nothing here.
 OUTSIDE = ("ceremony", "invitations", "mine")

@@ -16,6 +16,7 @@ from typing import Any
 
 from portal.models.audit import AuditDetail, AuditEvent, ChainHead
 from portal.models.base import lock_row, transaction
+from portal.services import event_messages
 
 INSTALLATION = "installation"
 GENESIS = "0" * 64
@@ -87,6 +88,8 @@ def append(
     if details:
         AuditDetail.insert(chain=chain, number=head.number + 1, salt=salt, values=details).execute()
     ChainHead.update(number=head.number + 1, hash=digest).where(ChainHead.chain == chain).execute()
+    if subject[0] == "contract":
+        event_messages.note(act, subject[1], facts or {}, now)
     return digest
 
 

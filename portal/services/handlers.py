@@ -15,6 +15,8 @@ MODULES = (
     "portal.services.elsewhere",
     "portal.services.enquiries",
     "portal.services.envelopes",
+    "portal.services.event_receivers",
+    "portal.services.event_sending",
     "portal.services.imports",
     "portal.services.leftovers",
     "portal.services.mail_domains",

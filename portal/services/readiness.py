@@ -13,6 +13,7 @@ from portal.errors import PortalError
 from portal.i18n import format_datetime, format_size, ngettext
 from portal.i18n import gettext as _
 from portal.models import schema
+from portal.models.event_receivers import EventReceiver
 from portal.models.jobs import Job
 from portal.models.notices import Notice
 from portal.services import (
@@ -55,7 +56,19 @@ def concerns(now: datetime) -> list[Concern]:
         return [Concern("database", _("The database does not answer."))]
     if pending:
         return [Concern("tables", _("The tables are not up to date: run “countersign migrate up”."))]
-    checks = (keys_here, seals, worker, gateways, agreements, room, certificates, history, backup, failed)
+    checks = (
+        keys_here,
+        seals,
+        worker,
+        gateways,
+        agreements,
+        room,
+        certificates,
+        history,
+        backup,
+        events_out,
+        failed,
+    )
     found = [concern for check in checks for concern in check(now)]
     return sorted(found, key=lambda each: not each.blocks)
 
@@ -178,6 +191,13 @@ def last_good_backup() -> datetime | None:
     last: dict[str, Any] = installation.fact(LAST_BACKUP) or {}
     known = last.get("good_at") or (last.get("at") if last.get("ok", True) else None)
     return datetime.fromisoformat(known) if known else None
+
+
+def events_out(_now: datetime) -> Iterator[Concern]:
+    """Receivers of events that did not answer for so long that we stopped trying."""
+    for each in EventReceiver.select().where(EventReceiver.paused_at.is_null(False)):
+        sentence = _("%(name)s is told of no events any more: it has not taken any for long.", name=each.name)
+        yield Concern(f"events-{each.id}", sentence, blocks=False)
 
 
 def failed(now: datetime) -> Iterator[Concern]:

@@ -180,6 +180,8 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "job_id": kept("job"),
     "sign_on_id": kept("sign_on_provider"),
     "connection_id": kept("connection"),
+    "receiver_id": kept("event_receiver"),
+    "delivery_id": kept("event_delivery"),
     "import_id": kept("archive_import"),
     "imported_id": kept("imported_envelope"),
 }

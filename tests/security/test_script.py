@@ -32,6 +32,7 @@ WORDS = {
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
+    "former_secret", "signing_secret", "url",
     "baa_document", "created_by", "cursor", "method", "notification", "query", "request_id", "secrets",
     "server", "started_by", "subscription", "tokens",
     "acr", "act", "applies_to", "client_id", "client_secret", "first_role", "hosted_domain", "issuer",
@@ -60,6 +61,7 @@ TREES = {
     "name",
 }
 BARE = {
+    "kinds",
     "attachments", "condition", "domains", "factors", "factors_met", "flags", "languages", "payload",
     "pending",
     "role_map", "value",

@@ -32,6 +32,7 @@ from portal.models.base import db
 from portal.models.bulk import BulkRow
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope, OutsideFactor, Recipient
+from portal.models.event_receivers import EventDelivery
 from portal.models.imports import ArchiveImport, ImportedEnvelope
 from portal.models.jobs import Job
 from portal.models.notices import Notice
@@ -48,6 +49,7 @@ from portal.services import (
     documents,
     entities,
     envelopes,
+    event_receivers,
     factors,
     handlers,
     imports,
@@ -272,6 +274,7 @@ def build(given: settings.Settings) -> World:
         outside_people(world)
         one_time_links(world)
         provider_account(world, now)
+        told_of_events(world)
     identity_provider(world, now)
     keep_awake(world)
     world.ids |= {
@@ -373,6 +376,17 @@ def provider_account(world: World, now: datetime) -> None:
     world.ids |= {
         "connection": [made.id], "archive_import": [run.id], "imported_envelope": [row.id],
     }  # fmt: skip
+
+
+def told_of_events(world: World) -> None:
+    """A program that is told of events, and one message that nobody has taken yet."""
+    receiver, _secret = event_receivers.add(
+        "Zephyrine CRM", "https://hooks.invalid/in", (), by=SYSTEM, now=world.now
+    )
+    event_receivers.test(receiver, by=SYSTEM, now=world.now)
+    Job.update(run_at=world.now + timedelta(days=2)).where(Job.kind == "deliver_event").execute()
+    deliveries = [row.id for row in EventDelivery.select(EventDelivery.id)]
+    world.ids |= {"event_receiver": [receiver.id], "event_delivery": deliveries}
 
 
 def signed_in(
