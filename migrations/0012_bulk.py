@@ -31,30 +31,30 @@ def up(migrator, db):
     class BulkBatch(Model):
         id = TextField(primary_key=True)
         kind = TextField()
-        state = TextField(default='checking')
+        state = TextField(default="checking")
         owner = ForeignKeyField(Person)
-        sender = ForeignKeyField(Person, null=True, backref='+')
+        sender = ForeignKeyField(Person, null=True, backref="+")
         entity = ForeignKeyField(LegalEntity)
         signatory = ForeignKeyField(Signatory, null=True)
         template_version = ForeignKeyField(TemplateVersion, null=True)
-        document = ForeignKeyField(Document, null=True, backref='+')
-        shown = ForeignKeyField(Document, null=True, backref='+')
+        document = ForeignKeyField(Document, null=True, backref="+")
+        shown = ForeignKeyField(Document, null=True, backref="+")
         title = TextField()
-        side = TextField(default='supplier')
+        side = TextField(default="supplier")
         defaults = JsonField(default=dict)
-        language = TextField(default='en')
+        language = TextField(default="en")
         connection = ForeignKeyField(Connection, null=True)
         is_native = BooleanField(default=False)
-        message = TextField(default='')
+        message = TextField(default="")
         life_days = IntegerField(default=30)
         pace_per_minute = IntegerField(default=120)
         file_name = TextField()
         sha256 = TextField(index=True)
-        storage_key = TextField(default='')
+        storage_key = TextField(default="")
         ignored = JsonField(default=list)
         rows_total = IntegerField(default=0)
         rows_read = IntegerField(default=0)
-        problem = TextField(default='')
+        problem = TextField(default="")
         run = IntegerField(default=0)
         next_at = UtcField(null=True)
         calls = JsonField(default=dict)
@@ -62,15 +62,17 @@ def up(migrator, db):
         checked_at = UtcField(null=True)
         started_at = UtcField(null=True)
         ended_at = UtcField(null=True)
+
         class Meta:
             database = db
-            table_name = 'bulk_batch'
-            indexes = ((('created_at', 'id'), False),)
+            table_name = "bulk_batch"
+            indexes = ((("created_at", "id"), False),)
+
     db.create_tables([BulkBatch])
 
     class BulkRow(Model):
         id = AutoField()
-        batch = ForeignKeyField(BulkBatch, on_delete='CASCADE')
+        batch = ForeignKeyField(BulkBatch, on_delete="CASCADE")
         number = IntegerField()
         lane = IntegerField()
         state = TextField()
@@ -79,28 +81,30 @@ def up(migrator, db):
         email = TextField()
         is_known = BooleanField(default=False)
         amount = DecimalField(max_digits=18, decimal_places=2, default=0)
-        currency = TextField(default='')
+        currency = TextField(default="")
         read = JsonField(default=dict)
         typed = JsonField(default=dict)
         errors = JsonField(default=list)
-        contract = ForeignKeyField(Contract, null=True, unique=True, backref='+')
-        envelope = ForeignKeyField(Envelope, null=True, unique=True, backref='+')
+        contract = ForeignKeyField(Contract, null=True, unique=True, backref="+")
+        envelope = ForeignKeyField(Envelope, null=True, unique=True, backref="+")
         part = IntegerField(null=True)
-        problem = TextField(default='')
+        problem = TextField(default="")
         attempts = IntegerField(default=0)
         due_at = UtcField(null=True)
         done_at = UtcField(null=True)
+
         class Meta:
             database = db
-            table_name = 'bulk_row'
+            table_name = "bulk_row"
             indexes = (
-                (('batch', 'number'), True),
-                (('batch', 'state', 'lane', 'id'), False),
-                (('batch', 'email'), False),
+                (("batch", "number"), True),
+                (("batch", "state", "lane", "id"), False),
+                (("batch", "email"), False),
             )
+
     db.create_tables([BulkRow])
 
 
 def down(migrator, db):
-    migrator.migrate(migrator.drop_table('bulk_row'))
-    migrator.migrate(migrator.drop_table('bulk_batch'))
+    migrator.migrate(migrator.drop_table("bulk_row"))
+    migrator.migrate(migrator.drop_table("bulk_batch"))

@@ -13,7 +13,8 @@ from portal.models.templates import TemplateVersion
 class Contract(KeyedModel):
     reference = peewee.TextField(unique=True)
     title = peewee.TextField()
-    kind = peewee.TextField(default="support")  # support | file (an uploaded PDF, with or without terms)
+    # support | file (an uploaded PDF, with or without terms) | amendment
+    kind = peewee.TextField(default="support")
     side = peewee.TextField()  # supplier | customer: which one we are
     state = peewee.TextField(default="draft")
     owner = peewee.ForeignKeyField(Person, backref="contracts")
@@ -33,6 +34,10 @@ class Contract(KeyedModel):
     # email, title, organisation, phone, language, is_consumer, person_id}]
     recipients = JsonField(default=list)
     copied_from_id = peewee.TextField(null=True)
+    parent_id = peewee.TextField(null=True, index=True)  # the contract that an amendment changes
+    amendment_number = peewee.IntegerField(null=True)  # 1 for A1
+    renews_id = peewee.TextField(null=True, index=True)  # the contract it follows
+    deleted_at = UtcField(null=True)  # only its tombstone is left
     version = peewee.IntegerField(default=1)  # grows with every save; forms carry it back
     search_text = peewee.TextField(default="")  # a space before each word it is found by
     waiting_for = peewee.TextField(default="")  # one line for lists

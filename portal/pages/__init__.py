@@ -12,6 +12,8 @@ MODULES = (
     "home",
     "new_contracts",
     "bulk",
+    "existing",
+    "renewals",
     "contracts",
     "drafts",
     "draft_steps",

@@ -15,6 +15,7 @@ from portal.models.envelopes import Recipient
 from portal.models.notices import Notice
 from portal.models.parties import Counterparty
 from portal.models.people import Person
+from portal.pages import existing as existing_pages
 from portal.pages import factor_requests, message_states, sending
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
@@ -92,7 +93,7 @@ def list_row(contract: Contract) -> dict[str, Any]:
         "reference": contract.reference,
         "url": url_for(".page", reference=contract.reference),
         "party": contract.counterparty.name if contract.counterparty else "",
-        "state": contract_states.NAMES[contract.state],
+        "state": contract_states.shown_name(contract),
         "tone": contract_states.TONES.get(contract.state, "none"),
         "waiting_for": contract.waiting_for,
         "value": format_money(contract.value_amount, contract.currency) if contract.value_amount else "",
@@ -140,8 +141,9 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         revision=revision,
         form=form or Form(None),
         phase=contract_states.phase(contract),
-        state=contract_states.NAMES[contract.state],
+        state=contract_states.shown_name(contract),
         tone=contract_states.TONES.get(contract.state, "none"),
+        elsewhere=existing_pages.on_contract(contract),
         is_over=contract.state in contract_states.WITHOUT_FORCE,
         step=step,
         step_url=step_url(step, contract),

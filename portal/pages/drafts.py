@@ -32,14 +32,14 @@ PAGE, FRAGMENT = "drafts/show.html", "drafts/_draft.html"
 def editable(reference: str) -> Contract:
     """The contract, for somebody who may change its text now."""
     contract = contracts.get(reference, person())
-    contracts.demand_edit(contract, person())
+    contracts.demand_edit(contract, person(), terms_alone=True)
     return contract
 
 
 def is_fixed(reference: str) -> bool:
     """Whether an old link of the author leads to a text that can no longer be changed."""
     contract = contracts.get(reference, person())
-    return contracts.is_author(contract, person()) and not contract_states.is_editable(contract)
+    return contracts.is_author(contract, person()) and not contract_states.takes_terms(contract)
 
 
 def draft_url(contract: Contract, opened: str = "", fragment: str = "") -> str:

@@ -17,8 +17,9 @@ from portal.services import home, permissions
 MENU = (
     (lazy("Home"), "home.page", None, ("home",)),
     (lazy("Contracts"), "contracts.index", "contract.read",
-     ("contracts", "new_contracts", "bulk", "drafts", "draft_steps", "clauses", "recipients", "sending",
-      "documents", "factor_requests", "signing_elsewhere")),
+     ("contracts", "new_contracts", "bulk", "existing", "drafts", "draft_steps", "clauses", "recipients",
+      "sending", "documents", "factor_requests", "signing_elsewhere")),
+    (lazy("Renewals"), "renewals.page", "contract.read", ("renewals",)),
     (lazy("Companies"), "parties.index", "party.read", ("parties",)),
     (lazy("Templates"), "templates.index", "template.read", ("templates",)),
     (lazy("Settings"), "installation.page", "person.read",

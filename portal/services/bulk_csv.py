@@ -174,6 +174,16 @@ def count(content: bytes, shape: Shape) -> int:
     return sum(1 for _row in rows(content, shape))
 
 
+def line_numbers(content: bytes, shape: Shape) -> dict[int, int]:
+    """On which line of the file each row begins: a cell may hold line ends."""
+    text = io.TextIOWrapper(io.BytesIO(content), shape.encoding, newline="")
+    reader = csv.reader(text, delimiter=shape.delimiter, strict=True)
+    found, line = {}, 1
+    for number, _cells in enumerate(reader, start=1):
+        found[number], line = line, reader.line_num + 1
+    return found
+
+
 def encoding_of(content: bytes) -> str:
     if b"\0" in content[:CHUNK]:
         raise Unreadable(_("This is not a CSV file. Save it as CSV (comma separated, UTF-8)."))

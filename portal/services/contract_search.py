@@ -141,7 +141,7 @@ def starting(word: str, table: Any = ContractWord) -> Any:
 Key = tuple[Any, str]  # the value a list is sorted by, and the contract's id
 Row = tuple[Any, ...]  # a key, then CHECKED
 SHOWN = (
-    Contract.id, Contract.reference, Contract.title, Contract.state, Contract.waiting_for,
+    Contract.id, Contract.reference, Contract.title, Contract.state, Contract.flags, Contract.waiting_for,
     Contract.value_amount, Contract.currency, Contract.end_on, Contract.updated_at, Contract.counterparty,
     Counterparty.id, Counterparty.name,
 )  # fmt: skip

@@ -24,6 +24,8 @@ NO_APPROVAL = "no approval asked for"
 EDITABLE = ("draft", "internal_review", "negotiation")
 BEFORE_SIGNED = (*EDITABLE, "approval", "ready_to_sign", "signing")
 WITHOUT_FORCE = ("withdrawn", "declined", "void")
+RUNNING = ("active", "suspended", "renewal_due")
+ELSEWHERE = "signed_elsewhere"  # flag of a contract that was registered with a copy we were given
 
 NAMES = {
     "draft": lazy("Draft"),
@@ -288,6 +290,18 @@ def advance_to_ready(contract: Contract, *, sha256: str, by: audit.Actor, now: d
 
 def is_editable(contract: Contract) -> bool:
     return contract.state in EDITABLE
+
+
+def takes_terms(contract: Contract) -> bool:
+    """Whether terms may be typed: into a draft, or beside a running contract that was signed elsewhere."""
+    return is_editable(contract) or (ELSEWHERE in contract.flags and contract.state in RUNNING)
+
+
+def shown_name(contract: Contract) -> str:
+    """The state in words, with where it was signed."""
+    if contract.state == "active" and ELSEWHERE in contract.flags:
+        return _("Live, signed elsewhere")
+    return str(NAMES[contract.state])
 
 
 def phase(contract: Contract) -> str:

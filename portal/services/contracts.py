@@ -53,8 +53,8 @@ def get(reference: str, person: Person | None) -> Contract:
 
 
 def may_edit(contract: Contract, person: Person | None) -> bool:
-    """Whether this person may change the contract's text now."""
-    return contract_states.is_editable(contract) and is_author(contract, person)
+    """Whether this person may change the contract's text, or type terms beside it, now."""
+    return contract_states.takes_terms(contract) and is_author(contract, person)
 
 
 def is_author(contract: Contract, person: Person | None) -> bool:
@@ -62,11 +62,15 @@ def is_author(contract: Contract, person: Person | None) -> bool:
     return permissions.may_edit(person, contract.owner_id)  # type: ignore[attr-defined]
 
 
-def demand_edit(contract: Contract, person: Person | None) -> None:
-    """Raise NotAllowed for another's contract, Conflict once its text is fixed."""
+def demand_edit(contract: Contract, person: Person | None, *, terms_alone: bool = False) -> None:
+    """Raise NotAllowed for another's contract, Conflict once its text is fixed.
+
+    With `terms_alone`, terms typed beside a contract that was signed elsewhere are not fixed.
+    """
     if not is_author(contract, person):
         raise NotAllowed(_("Only its owner may change this contract: %(name)s.", name=contract.owner.name))
-    if not contract_states.is_editable(contract):
+    may = contract_states.takes_terms if terms_alone else contract_states.is_editable
+    if not may(contract):
         raise Conflict(
             _("The text is fixed: this contract is “%(state)s”.", state=contract_states.NAMES[contract.state])
         )
@@ -344,7 +348,7 @@ def signed(contract: Contract) -> NextStep:
 
 
 def ended(contract: Contract) -> NextStep:
-    return NextStep(_("This contract is “%(state)s”.", state=contract_states.NAMES[contract.state]))
+    return NextStep(_("This contract is “%(state)s”.", state=contract_states.shown_name(contract)))
 
 
 STEPS: dict[str, Callable[[Contract], NextStep]] = {

@@ -19,7 +19,7 @@ from portal.i18n import gettext as _
 from portal.models.base import lock_row, transaction
 from portal.models.contracts import Contract, ContractContact, Revision
 from portal.models.people import Person
-from portal.services import audit, contract_search, contract_states, contracts, revisions
+from portal.services import audit, contract_search, contract_states, contracts, existing, revisions
 from portal.sla import canonical, messages, shape
 
 # What each section of the terms holds; every field of the document lies in exactly one.
@@ -140,7 +140,7 @@ def write(
     """Apply a change to the draft revision under the contract's lock, and say so on the trail."""
     with transaction():
         locked = lock_row(Contract.select().where(Contract.id == contract.id)).get()
-        if not contract_states.is_editable(locked):
+        if not contract_states.takes_terms(locked):
             raise Conflict(
                 _(
                     "The text is fixed: this contract is “%(state)s”.",
@@ -165,6 +165,8 @@ def write(
             now=now,
             facts={"section": section, "revision": revision.number},
         )
+        if not contract_states.is_editable(locked):
+            existing.note_typing(locked, by=by, now=now)
     for name, value in values.items():
         setattr(contract, name, value)
 

@@ -17,6 +17,7 @@ MODULES = (
     "portal.services.envelopes",
     "portal.services.event_receivers",
     "portal.services.event_sending",
+    "portal.services.existing_batches",
     "portal.services.imports",
     "portal.services.leftovers",
     "portal.services.mail_domains",

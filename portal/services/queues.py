@@ -39,6 +39,8 @@ WORK = {
     "send_bulk_rows": lazy("Make and send the next contracts of a bulk send"),
     "send_bulk_native": lazy("Hand a bulk send to the provider"),
     "follow_bulk_native": lazy("Ask what became of a bulk send"),
+    "check_existing": lazy("Check a file of signed contracts"),
+    "register_existing": lazy("Register the next signed contracts of a file"),
     "make_demonstration": lazy("Make the sample PDF for consumers"),
     "fold_chains": lazy("Sign the history"),
     "check_audit": lazy("Check the history"),

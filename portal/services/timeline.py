@@ -73,6 +73,8 @@ def approved(event: Event) -> str:
 
 WORDS: dict[str, Callable[[Event], str]] = {
     "contract.drafted": drafted,
+    "contract.registered": lambda e: _("%(who)s registered it with its signed PDF", who=who(e)),
+    "terms.confirmed": lambda e: _("%(who)s confirmed the typed terms", who=who(e)),
     "contract.edited": lambda e: _("%(who)s changed the draft", who=who(e)),
     "contract.handed_over": lambda e: _(
         "%(who)s handed it over to %(name)s", who=who(e), name=e["details"].get("to_name", "")

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from portal.documents import children
 from portal.errors import Invalid, Unavailable
+from portal.i18n import format_date, lazy, machine_time
 from portal.i18n import gettext as _
-from portal.i18n import lazy, machine_time
 from portal.models.base import transaction
 from portal.models.contracts import RegisteredFile
 from portal.models.envelopes import Act, Envelope, Recipient
+from portal.models.people import Person
 from portal.services import audit, installation
 from portal.services.audit import INSTALLATION, SYSTEM, Actor
 from providers import registry
@@ -37,6 +38,7 @@ KINDS = {
     "executed": lazy("a finished contract"),
     "sealed": lazy("a file under our company seal"),
     "provider": lazy("the copy a signing provider gave us"),
+    "given": lazy("a copy of a contract signed elsewhere"),
 }
 # From the weakest to the strongest.
 # What was checked, the weakest first; the later ones also by an outside provider.
@@ -53,8 +55,9 @@ CHECKED_BY = {
 class Answer:
     """What can be said of a file.
 
-    `result` is "genuine", "altered" or "unknown"; `kind` is "executed", "sealed" or "provider", or what
-    the file is instead. `reasons` are sentences for a no. `still_holds` is when the file this one
+    `result` is "genuine", "altered" or "unknown"; `kind` is "executed", "sealed", "provider" or "given"
+    (a copy of something signed elsewhere), or what the file is instead. `reasons` are sentences for a
+    no. `still_holds` is when the file this one
     begins with was registered here.
     """
 
@@ -76,6 +79,7 @@ class Answer:
     provider: str = ""  # through which outside provider it was signed
     provider_at: datetime | None = None  # when that was complete
     file: str = ""  # which file of it: executed | vendor_evidence | companion | brought
+    given: str = ""  # by whom and when, of a copy that somebody gave us
 
     @property
     def valid(self) -> bool:
@@ -139,7 +143,21 @@ def genuine(content: bytes, digest: str, verdict: Verdict, row: RegisteredFile |
         timestamp_by=said.authority if said else "",
         registered_at=row.registered_at if row else None,
         signatures=signatures(row) if row else (),
+        given=given(row),
         **through(row),
+    )
+
+
+def given(row: RegisteredFile | None) -> str:
+    """Who gave us the copy of a contract that was signed elsewhere, and when; "" for other files."""
+    if row is None or row.kind != "given":
+        return ""
+    giver = Person.get_or_none(Person.id == row.facts.get("given_by", ""))
+    return _(
+        "Registered copy, given to us by %(name)s on %(day)s. It was not signed here, and we have not "
+        "checked who signed it.",
+        name=short_name(giver.name) if giver else _("somebody"),
+        day=format_date(row.registered_at),
     )
 
 
@@ -198,6 +216,8 @@ def as_text(answer: dict[str, Any]) -> str:
             )
             said.append(said_of(answer["file"]))
             said.append(_("Identical, byte for byte, to the file in our record."))
+        if answer["given"]:
+            said.append(answer["given"])
         if answer["sealed_by"]:
             at = to_the_second(answer["sealed_at"] or answer["registered_at"])
             said.append(_("Sealed by %(company)s, %(at)s", company=answer["sealed_by"], at=at))

@@ -184,6 +184,7 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "delivery_id": kept("event_delivery"),
     "import_id": kept("archive_import"),
     "imported_id": kept("imported_envelope"),
+    "existing_id": kept("existing_batch"),
 }
 
 

@@ -24,7 +24,7 @@ from tests.security.world import by, marked_as_sample
 ALL = " ".join(SCRIPTS)
 # Columns of words: whatever people, programs or providers wrote.
 WORDS = {
-    "check_problem", "company", "last_problem", "raw_status",
+    "check_problem", "company", "hold_reason", "zip_name", "last_problem", "raw_status",
     "address", "authority", "change_note", "courts", "ended_reason", "failure", "file_name", "form",
     "governing_law", "intent", "last_error", "message", "name", "organisation", "reason", "registration",
     "seal_problem", "sender_address", "sender_name",
@@ -34,6 +34,8 @@ WORDS = {
 CODES = {
     "former_secret", "signing_secret", "url",
     "baa_document", "created_by", "cursor", "method", "notification", "query", "request_id", "secrets",
+    "confirmed_by", "given_by", "held_by", "origin", "parent_id", "renewal",
+    "renews_id", "transcribed_by", "zip_key", "zip_sha256",
     "server", "started_by", "subscription", "tokens",
     "acr", "act", "applies_to", "client_id", "client_secret", "first_role", "hosted_domain", "issuer",
     "role_claim", "scopes", "unknown", "authority_document_id", "body", "chain", "channel",
@@ -63,7 +65,7 @@ TREES = {
 BARE = {
     "kinds",
     "attachments", "condition", "domains", "factors", "factors_met", "flags", "languages", "payload",
-    "pending",
+    "pending", "spare", "tombstone", "wait_reasons",
     "role_map", "value",
     # Of provider accounts: settings, the last check and test run, what was asked, what was checked.
     "account", "gate", "headers", "native_factors", "rehearsal", "settings", "withdrawal",

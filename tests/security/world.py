@@ -50,6 +50,8 @@ from portal.services import (
     entities,
     envelopes,
     event_receivers,
+    existing,
+    existing_batches,
     factors,
     handlers,
     imports,
@@ -79,6 +81,7 @@ from portal.services.builtin_ceremony import BuiltinCeremony
 from providers import registry
 from providers.interface import Account, EventKind, ExecutedFile, ProviderEvent
 from tests.cast import Cast, assemble
+from tests.services import existing as samples
 from tests.services import signing
 
 PASSWORD = "a long walk along the harbour"
@@ -271,6 +274,7 @@ def build(given: settings.Settings) -> World:
         open_request(world, world.now - timedelta(hours=1))
         another_request(world, world.now - timedelta(hours=1))
         bulk_sends(world, world.now)
+        signed_elsewhere(world, world.now)
         outside_people(world)
         one_time_links(world)
         provider_account(world, now)
@@ -420,6 +424,21 @@ def bulk_sends(world: World, now: datetime) -> None:
     bulk.pause(paused, by=by(world), now=now)
     BulkRow.update(state="failed", problem="Quillgate problem").where(BulkRow.batch == paused).execute()
     world.ids["batch"] = [checked.id, paused.id]
+
+
+def signed_elsewhere(world: World, now: datetime) -> None:
+    """A contract registered from paper whose terms wait to be confirmed, and a file of more of them."""
+    given = samples.said(world.cast, title="Zephyrine paper", product="Zephyrine paper")
+    made = existing.register(given, samples.pdf(), "Zephyrine paper.pdf", by=by(world), now=now)
+    existing.note_typing(made, by=by(world), now=now)
+    world.contracts["elsewhere"] = Contract.get_by_id(made.id)
+    lines = (samples.line(2, title="Zephyrine two"), samples.line(3, title="Zephyrine three", side="both"))
+    pack = samples.zip_of({"2.pdf": samples.pdf(2), "3.pdf": samples.pdf(3)})
+    batch = existing_batches.create(
+        samples.csv_of(*lines), "Zephyrine paper.csv", pack, "Zephyrine paper.zip", owner=world.cast.ana,
+        by=by(world), now=now,
+    )  # fmt: skip
+    world.ids["existing_batch"] = [batch.id]
 
 
 def companies(world: World, now: datetime) -> None:
