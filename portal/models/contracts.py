@@ -38,6 +38,8 @@ class Contract(KeyedModel):
     amendment_number = peewee.IntegerField(null=True)  # 1 for A1
     renews_id = peewee.TextField(null=True, index=True)  # the contract it follows
     deleted_at = UtcField(null=True)  # only its tombstone is left
+    master_agreement = peewee.TextField(default="")  # a reference of ours, or its name and date
+    precedence = JsonField(default=list)  # which document prevails, first to last; see services/annexes.py
     version = peewee.IntegerField(default=1)  # grows with every save; forms carry it back
     search_text = peewee.TextField(default="")  # a space before each word it is found by
     waiting_for = peewee.TextField(default="")  # one line for lists

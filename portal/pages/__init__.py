@@ -26,6 +26,7 @@ MODULES = (
     "parties",
     "entities",
     "templates",
+    "template_drafts",
     "people",
     "policies",
     "sign_on_providers",

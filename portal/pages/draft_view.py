@@ -14,7 +14,7 @@ from portal.models.people import Person
 from portal.pages import choices, section_forms
 from portal.pages.forms import Form
 from portal.pages.section_fields import STEPS, TITLES
-from portal.services import contracts, drafts, parties, permissions, revisions
+from portal.services import conditional, contracts, drafts, parties, permissions, revisions
 from portal.sla import sentences, shape, variables, words
 from portal.sla.terms import WEEKDAYS
 from portal.sla.validate import Fault
@@ -100,7 +100,10 @@ def sections(contract: Contract, revision: Revision, faults: list[Fault]) -> dic
             view.lines.append(Line(each.label, each.sentence, each.differs_from, each.key))
     views["people"].lines = people_lines(contract)
     views["languages"].lines = [Line(_("Languages"), languages_sentence(contract))]
-    views["clauses"].lines = [Line(_("Wording"), *wording(contract, revision))]
+    views["clauses"].lines = [
+        Line(_("Wording"), *wording(contract, revision)),
+        *(Line(each.condition, standing_sentence(each)) for each in conditional.standing(contract, revision)),
+    ]
     for view in views.values():
         view.faults = [fault for fault in faults if drafts.section_for(fault.path) == view.key]
         if not view.lines:
@@ -153,6 +156,20 @@ def wording(contract: Contract, revision: Revision) -> tuple[str, str | None]:
     changed = [each for each in revision.clauses if before.get(each["key"]) != each]
     gone = set(before) - {each["key"] for each in revision.clauses}
     return text, ngettext("%(num)s clause differs", "%(num)s clauses differ", len(changed) + len(gone) or 1)
+
+
+def standing_sentence(each: conditional.Standing) -> str:
+    """Whether a clause that hangs on the terms is in the text, and whether that is by its condition."""
+    heading = each.heading.get(current()) or next(iter(each.heading.values()), "")
+    if each.is_in == each.holds:
+        return (
+            _("The clause “%(heading)s” is in the text.", heading=heading)
+            if each.is_in
+            else _("The clause “%(heading)s” is left out.", heading=heading)
+        )
+    if each.is_in:
+        return _("The clause “%(heading)s” is in the text although this is not so.", heading=heading)
+    return _("This is so, yet the clause “%(heading)s” was taken out.", heading=heading)
 
 
 def changed_clauses(contract: Contract, revision: Revision) -> set[str]:

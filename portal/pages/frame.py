@@ -21,7 +21,7 @@ MENU = (
       "sending", "documents", "factor_requests", "signing_elsewhere")),
     (lazy("Renewals"), "renewals.page", "contract.read", ("renewals",)),
     (lazy("Companies"), "parties.index", "party.read", ("parties",)),
-    (lazy("Templates"), "templates.index", "template.read", ("templates",)),
+    (lazy("Templates"), "templates.index", "template.read", ("templates", "template_drafts")),
     (lazy("Settings"), "installation.page", "person.read",
      ("installation", "setup_guide", "people", "sign_on_providers", "entities", "policies", "mail_settings",
       "mail_reports", "text_messages", "operations", "addresses", "recovery", "connections", "comparison",

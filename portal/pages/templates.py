@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, request, url_for
 
 from portal.clock import utc_now
 from portal.documents import markdown
 from portal.errors import NotFound
 from portal.i18n import current
+from portal.i18n import gettext as _
 from portal.models.templates import TemplateVersion
 from portal.pages import provider_choice
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
-from portal.services import connections, permissions, templates
-from portal.sla import sentences, words
+from portal.services import (
+    connections,
+    permissions,
+    publication,
+    template_drafts,
+    template_history,
+    templates,
+)
+from portal.sla import conditions, sentences, words
 
 bp = Blueprint("templates", __name__)
 
@@ -22,12 +32,37 @@ bp = Blueprint("templates", __name__)
 @bp.get("/templates")
 @requires("template.read")
 def index() -> Response:
-    rows = [
-        (version, templates.name_of(version, current()), templates.uses(version))
-        for version in templates.offered()
-    ]
     may_create = permissions.allows(person(), "contract.create")
-    return show("templates/index.html", None, rows=rows, may_create=may_create, level_name=words.level)
+    return show(
+        "templates/index.html", None, rows=rows_of(templates.offered()),
+        retired=rows_of(templates.newest_of(retired=True)), drafts=draft_rows(), may_create=may_create,
+        may_edit=permissions.allows(person(), "template.edit"), level_name=words.level,
+    )  # fmt: skip
+
+
+def rows_of(versions: list[TemplateVersion]) -> list[tuple[TemplateVersion, str, int]]:
+    return [(each, templates.name_of(each, current()), templates.uses(each)) for each in versions]
+
+
+def draft_rows() -> list[dict[str, Any]]:
+    """The open drafts: what they are, and who is waited for."""
+    me, found = person(), []
+    for draft in template_drafts.everything():
+        latest = templates.newest(draft.template)
+        found.append(
+            {
+                "url": url_for("template_drafts.page", draft_id=draft.id),
+                "name": templates.name_of(draft, current()),
+                "about": _("after version %(number)s", number=latest.number) if latest else _("new"),
+                "is_asked": draft.asked_at is not None,
+                "is_mine_to_answer": publication.may_answer(draft, me),
+                "since": draft.asked_at or draft.created_at,
+                "missing": [each.name for each in publication.needs(draft) if not each.by]
+                if draft.asked_at
+                else [],
+            }
+        )
+    return found
 
 
 @bp.get("/templates/<version_id>")
@@ -79,6 +114,7 @@ def shown(version: TemplateVersion, form: Form | None = None, status: int = 200)
             clause["heading"].get(language) or next(iter(clause["heading"].values()), ""),
             markdown.to_html(clause["text"].get(language) or next(iter(clause["text"].values()), "")),
             clause["key"],
+            conditions.name(clause.get("when", "")),
         )
         for clause in markdown.number_clauses(version.clauses)
     ]
@@ -89,4 +125,35 @@ def shown(version: TemplateVersion, form: Form | None = None, status: int = 200)
         form=form or Form(None, connection=through),
         accounts=provider_choice.everything(),
         may_choose=permissions.allows(person(), "template.edit"),
+        versions=templates.published_versions(version.template), draft=template_drafts.of(version.template),
+        newest=templates.newest(version.template), approved=approvals_of(version),
+        happened=template_history.of(version.template),
     )  # fmt: skip
+
+
+def approvals_of(version: TemplateVersion) -> list[dict[str, Any]]:
+    """Who approved a version, when, and in which role."""
+    return [
+        {
+            "name": each.person.name, "at": each.at,
+            "roles": ", ".join(publication.role_name(role) for role in each.roles),
+        }
+        for each in reversed(publication.given(version))
+        if each.decision == "approved" and each.sha256 == version.sha256
+    ]  # fmt: skip
+
+
+@bp.post("/templates/<version_id>/retirement")
+@requires("template.edit")
+def retire(version_id: str) -> Response:
+    version = found(version_id)
+    templates.retire(version.template, by=actor(), now=utc_now())
+    return leave(url_for(".page", version_id=version_id))
+
+
+@bp.post("/templates/<version_id>/return")
+@requires("template.edit")
+def bring_back(version_id: str) -> Response:
+    version = found(version_id)
+    templates.bring_back(version.template, by=actor(), now=utc_now())
+    return leave(url_for(".page", version_id=version_id))

@@ -19,7 +19,15 @@ from portal.i18n import gettext as _
 from portal.models.base import lock_row, transaction
 from portal.models.contracts import Contract, ContractContact, Revision
 from portal.models.people import Person
-from portal.services import audit, contract_search, contract_states, contracts, existing, revisions
+from portal.services import (
+    audit,
+    conditional,
+    contract_search,
+    contract_states,
+    contracts,
+    existing,
+    revisions,
+)
 from portal.sla import canonical, messages, shape
 
 # What each section of the terms holds; every field of the document lies in exactly one.
@@ -111,8 +119,10 @@ def save_terms(
     `revisions.faults` names them until it is sent.
     """
 
+    told: dict[str, Any] = {}
+
     def change(revision: Revision) -> None:
-        before = section_of(revision.terms, section)
+        before, former = section_of(revision.terms, section), revision.terms
         if mark(before) != seen:
             raise Changed(before, last_editor(contract, section))
         terms = copy.deepcopy(revision.terms)
@@ -124,8 +134,9 @@ def save_terms(
         if errors:
             raise Invalid(errors)
         revision.terms = terms
+        told.update(conditional.follow(contract, revision, former))
 
-    write(contract, section, change, by=by, now=now)
+    write(contract, section, change, by=by, now=now, facts=told)
 
 
 def write(
@@ -136,8 +147,12 @@ def write(
     by: audit.Actor,
     now: datetime,
     columns: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Apply a change to the draft revision under the contract's lock, and say so on the trail."""
+    """Apply a change to the draft revision under the contract's lock, and say so on the trail.
+
+    `facts` may be filled by `change`; the trail is told them too.
+    """
     with transaction():
         locked = lock_row(Contract.select().where(Contract.id == contract.id)).get()
         if not contract_states.takes_terms(locked):
@@ -163,7 +178,7 @@ def write(
             chain=contract.id,
             by=by,
             now=now,
-            facts={"section": section, "revision": revision.number},
+            facts={"section": section, "revision": revision.number, **(facts or {})},
         )
         if not contract_states.is_editable(locked):
             existing.note_typing(locked, by=by, now=now)

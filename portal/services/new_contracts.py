@@ -18,7 +18,7 @@ from portal.models.people import Person
 from portal.models.templates import TemplateVersion
 from portal.services import audit, entities, parties, templates
 from portal.services.contracts import create, current_revision, people
-from portal.sla import levels, money
+from portal.sla import conditions, levels, money
 
 CURRENCIES = ("EUR", "GBP", "USD", "CHF", "DKK", "NOK", "PLN", "SEK")
 LONGEST_MONTHS = 600
@@ -98,7 +98,7 @@ def fast_lane(
             counterparty=party,
             template_version=version,
             terms=terms,
-            clauses=version.clauses,
+            clauses=conditions.applying(version.clauses, terms),
             languages=languages,
             recipients=[theirs, our_signer(signatory, 2)],
             signatory=signatory,
@@ -126,10 +126,11 @@ def terms_from(
     """
     customer: Any = party if answers.side == "supplier" else entity
     country = customer.country or entity.country
+    template_key, level = version.levels[answers.level].get("preset", (version.template.key, answers.level))
     terms: dict[str, Any] = dict(
         levels.defaults(
-            version.template.key,
-            answers.level,
+            template_key,
+            level,
             side=answers.side,  # type: ignore[arg-type]
             product=answers.product,
             start_on=answers.start_on,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from portal.i18n import gettext as _
+from portal.i18n import ngettext
 from portal.models.contracts import Contract
 from portal.services import audit
 
@@ -67,6 +68,16 @@ def drafted(event: Event) -> str:
     return _("%(who)s drafted it", who=who(event))
 
 
+def edited(event: Event) -> str:
+    said = _("%(who)s changed the draft", who=who(event))
+    came, went = (len(event["facts"].get(name, ())) for name in ("clauses_in", "clauses_out"))
+    told = [
+        ngettext("%(num)s clause came in", "%(num)s clauses came in", came) if came else "",
+        ngettext("%(num)s clause went out", "%(num)s clauses went out", went) if went else "",
+    ]
+    return ", ".join([said, *filter(None, told)])
+
+
 def approved(event: Event) -> str:
     return _("Ready to sign") if event["facts"].get("policy") else _("%(who)s approved it", who=who(event))
 
@@ -75,7 +86,7 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "contract.drafted": drafted,
     "contract.registered": lambda e: _("%(who)s registered it with its signed PDF", who=who(e)),
     "terms.confirmed": lambda e: _("%(who)s confirmed the typed terms", who=who(e)),
-    "contract.edited": lambda e: _("%(who)s changed the draft", who=who(e)),
+    "contract.edited": edited,
     "contract.handed_over": lambda e: _(
         "%(who)s handed it over to %(name)s", who=who(e), name=e["details"].get("to_name", "")
     ),

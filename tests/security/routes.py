@@ -16,7 +16,7 @@ from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Task
 from portal.pages import section_forms
 from portal.pages.section_fields import SECTIONS, STEPS
-from portal.services import envelopes, revisions, sessions
+from portal.services import envelopes, revisions, sessions, template_drafts
 from providers import registry
 from tests.security.world import World
 
@@ -176,6 +176,10 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "person_id": kept("person"),
     "notice_id": kept("notice"),
     "version_id": kept("template_version"),
+    "draft_id": kept("template_draft"),
+    "clause_key": lambda world, rule, given: [
+        each["key"] for each in template_drafts.get(given["draft_id"]).clauses[:2]
+    ],
     "rule_id": kept("policy_rule"),
     "job_id": kept("job"),
     "sign_on_id": kept("sign_on_provider"),

@@ -14,7 +14,7 @@ from portal.models import schema
 from portal.models.base import JsonField, db
 from portal.models.contracts import Contract, Revision
 from portal.models.notices import Notice
-from portal.models.templates import Template
+from portal.models.templates import Template, TemplateVersion
 from portal.services import envelopes, jobs, layouts, notices, reminders, revisions, tasks
 from tests.security import markup, routes
 from tests.security.catalogue import READERS, may_try, pairs
@@ -25,6 +25,7 @@ ALL = " ".join(SCRIPTS)
 # Columns of words: whatever people, programs or providers wrote.
 WORDS = {
     "check_problem", "company", "hold_reason", "zip_name", "last_problem", "raw_status",
+    "master_agreement", "note",
     "address", "authority", "change_note", "courts", "ended_reason", "failure", "file_name", "form",
     "governing_law", "intent", "last_error", "message", "name", "organisation", "reason", "registration",
     "seal_problem", "sender_address", "sender_name",
@@ -33,6 +34,7 @@ WORDS = {
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
     "former_secret", "signing_secret", "url",
+    "applies_when", "asked_by_id", "decision", "made_from_id",
     "baa_document", "created_by", "cursor", "method", "notification", "query", "request_id", "secrets",
     "confirmed_by", "given_by", "held_by", "origin", "parent_id", "renewal",
     "renews_id", "transcribed_by", "zip_key", "zip_sha256",
@@ -61,9 +63,13 @@ TREES = {
     "levels",
     "draft",
     "name",
+    "heading",
+    "text",
+    "positions",
 }
 BARE = {
     "kinds",
+    "authors", "precedence", "roles",
     "attachments", "condition", "domains", "factors", "factors_met", "flags", "languages", "payload",
     "pending", "spare", "tombstone", "wait_reasons",
     "role_map", "value",
@@ -121,6 +127,9 @@ def fill_documents(payload):
         Contract.update(recipients=people).where(Contract.id == row.id).execute()
     for row in Template.select():
         Template.update(name=dict.fromkeys(row.name, payload)).where(Template.id == row.id).execute()
+    for row in TemplateVersion.select():
+        clauses = [spoil_clause(each, number) for number, each in enumerate(row.clauses)]
+        TemplateVersion.update(clauses=clauses).where(TemplateVersion.id == row.id).execute()
     for row in Document.select().where(Document.kind == "upload"):
         facts = {**row.facts, "had_signatures": [payload]}
         Document.update(facts=facts).where(Document.id == row.id).execute()

@@ -67,11 +67,13 @@ from portal.services import (
     permissions,
     person_tokens,
     policies,
+    publication,
     revisions,
     second_factors,
     sessions,
     sign_on_providers,
     tasks,
+    template_drafts,
     templates,
     uploads,
     verification,
@@ -279,6 +281,7 @@ def build(given: settings.Settings) -> World:
         one_time_links(world)
         provider_account(world, now)
         told_of_events(world)
+    template_writing(world, now)
     identity_provider(world, now)
     keep_awake(world)
     world.ids |= {
@@ -391,6 +394,24 @@ def told_of_events(world: World) -> None:
     Job.update(run_at=world.now + timedelta(days=2)).where(Job.kind == "deliver_event").execute()
     deliveries = [row.id for row in EventDelivery.select(EventDelivery.id)]
     world.ids |= {"event_receiver": [receiver.id], "event_delivery": deliveries}
+
+
+def template_writing(world: World, now: datetime) -> None:
+    """A template being written, one that waits for approval, and a retired one."""
+    ada = world.cast.ada
+    by_ada = signing.actor(ada)
+    source = templates.offered()[0]
+    writing = template_drafts.begin(
+        {"en": "Zephyrine writing"}, source=source, author=ada, by=by_ada, now=now
+    )
+    asked = template_drafts.begin({"en": "Zephyrine asked"}, source=source, author=ada, by=by_ada, now=now)
+    publication.ask(asked, "Quillgate wording", by=by_ada, now=now)
+    old = templates.publish(
+        "zephyrine-old", {"en": "Zephyrine old"}, source.clauses[:2], source.levels, change_note="Quillgate",
+        by=SYSTEM, now=now,
+    )  # fmt: skip
+    templates.retire(old.template, by=by_ada, now=now)
+    world.ids["template_draft"] = [writing.id, asked.id]
 
 
 def signed_in(
