@@ -21,6 +21,7 @@ class Campaign(KeyedModel):
 class CampaignContract(Model):
     """One contract of a campaign and, once it is made, its draft."""
 
+    id = peewee.AutoField()
     campaign = peewee.ForeignKeyField(Campaign, backref="contracts", on_delete="CASCADE")
     contract = peewee.ForeignKeyField(Contract, backref="+")
     draft = peewee.ForeignKeyField(Contract, null=True, unique=True, backref="+")

@@ -27,6 +27,7 @@ MODULES = (
     "entities",
     "templates",
     "template_drafts",
+    "template_versions",
     "people",
     "policies",
     "sign_on_providers",

@@ -17,6 +17,7 @@ from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
 from portal.services import (
+    campaigns,
     connections,
     permissions,
     publication,
@@ -127,7 +128,7 @@ def shown(version: TemplateVersion, form: Form | None = None, status: int = 200)
         may_choose=permissions.allows(person(), "template.edit"),
         versions=templates.published_versions(version.template), draft=template_drafts.of(version.template),
         newest=templates.newest(version.template), approved=approvals_of(version),
-        happened=template_history.of(version.template),
+        happened=template_history.of(version.template), live=campaigns.live_counts(version.template),
     )  # fmt: skip
 
 

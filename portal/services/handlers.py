@@ -10,6 +10,7 @@ MODULES = (
     "portal.services.bulk_checks",
     "portal.services.bulk_native",
     "portal.services.bulk_sending",
+    "portal.services.campaigns",
     "portal.services.deliveries",
     "portal.services.demonstrations",
     "portal.services.elsewhere",

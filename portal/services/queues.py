@@ -41,6 +41,7 @@ WORK = {
     "follow_bulk_native": lazy("Ask what became of a bulk send"),
     "check_existing": lazy("Check a file of signed contracts"),
     "register_existing": lazy("Register the next signed contracts of a file"),
+    "make_amendments": lazy("Make drafts on the newest version of a template"),
     "make_demonstration": lazy("Make the sample PDF for consumers"),
     "fold_chains": lazy("Sign the history"),
     "check_audit": lazy("Check the history"),

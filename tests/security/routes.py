@@ -16,7 +16,7 @@ from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Task
 from portal.pages import section_forms
 from portal.pages.section_fields import SECTIONS, STEPS
-from portal.services import envelopes, revisions, sessions, template_drafts
+from portal.services import envelopes, revisions, sessions, template_drafts, templates
 from providers import registry
 from tests.security.world import World
 
@@ -101,6 +101,8 @@ def task_ids(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
 
 def keys(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
     """What a key names depends on where it stands: a clause, a person to be asked, a row of terms."""
+    if rule.rule.startswith("/templates/"):
+        return [version.template.key for version in templates.offered()]
     contract = contract_of(world, given)
     if "/clauses/" in rule.rule:
         return [each["key"] for each in revisions.current(contract).clauses[:2]]
@@ -177,6 +179,7 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "notice_id": kept("notice"),
     "version_id": kept("template_version"),
     "draft_id": kept("template_draft"),
+    "campaign_id": kept("campaign"),
     "clause_key": lambda world, rule, given: [
         each["key"] for each in template_drafts.get(given["draft_id"]).clauses[:2]
     ],

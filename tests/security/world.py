@@ -30,6 +30,7 @@ from portal.documents.verify import Verdict
 from portal.models import base, schema
 from portal.models.base import db
 from portal.models.bulk import BulkRow
+from portal.models.campaigns import Campaign, CampaignContract
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope, OutsideFactor, Recipient
 from portal.models.event_receivers import EventDelivery
@@ -411,7 +412,13 @@ def template_writing(world: World, now: datetime) -> None:
         by=SYSTEM, now=now,
     )  # fmt: skip
     templates.retire(old.template, by=by_ada, now=now)
-    world.ids["template_draft"] = [writing.id, asked.id]
+    bringing = Campaign.create(
+        version=source, note="Quillgate campaign", created_by=ada, created_at=now, ended_at=now
+    )
+    CampaignContract.create(
+        campaign=bringing, contract=world.contracts["signed"], problem="Quillgate problem", done_at=now
+    )
+    world.ids |= {"template_draft": [writing.id, asked.id], "campaign": [bringing.id]}
 
 
 def signed_in(
