@@ -127,7 +127,7 @@ def open_drafts(contracts: Sequence[Contract]) -> dict[str, Contract]:
     found = CampaignContract.select().where(
         CampaignContract.contract.in_(contracts) & CampaignContract.draft.is_null(False)
     )
-    return {row.contract.id: row.draft for row in found.order_by(CampaignContract.id)}
+    return {row.contract.id: row.draft for row in found.order_by(CampaignContract.id) if row.draft}
 
 
 # -- The job ------------------------------------------------------------------------------------
