@@ -3,6 +3,7 @@ every state, in English and French. Only `make run` and `countersign demo` ever 
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,15 +14,19 @@ from typing import Any
 from portal import i18n
 from portal.clock import utc_now
 from portal.models.connections import Connection
-from portal.models.contracts import Contract
+from portal.models.contracts import Contract, Revision
 from portal.models.envelopes import Envelope, Recipient
 from portal.models.parties import Counterparty, LegalEntity, Signatory
 from portal.models.people import Person, PersonRole
 from portal.services import (
     account_checks,
+    approval_rules,
+    approvals,
+    approvers,
     ceremonies,
     connections,
     contracts,
+    drafts,
     entities,
     envelopes,
     handlers,
@@ -83,6 +88,7 @@ def fill(settings: Settings, address: str, *, now: datetime) -> str:
         registry.set_ceremony(BuiltinCeremony())
         handlers.load()
         settings.sample_marker.write_text("This folder holds invented data.\n")
+        approval_rules.seed(now)
         with i18n.use("en"):
             tell(make_world(now - timedelta(days=24)), now)
     if not settings.sample_marker.exists():
@@ -220,6 +226,7 @@ def tell(world: World, now: datetime) -> None:
     run(send(world, ready(world, waiting, now - 2 * day, theirs_first=True), now - day), now - day)
 
     ready(world, vendor(world), now - 5 * timedelta(hours=1))
+    put_up(world, now - 3 * timedelta(hours=1))
     draft(world, replace(small, product="Mereworth Stock", length_months=24), now - 2 * timedelta(hours=1))
     draft(world, replace(vendor(world), product="Brightwell Campaigns"), now - timedelta(hours=1))
 
@@ -277,7 +284,32 @@ def ready(
     Contract.update(recipients=contract.recipients).where(Contract.id == contract.id).execute()
     contract = Contract.get_by_id(contract.id)
     revisions.make_ready(contract, by=world.by, now=now)
+    give_approvals(contract, now)
     return Contract.get_by_id(contract.id)
+
+
+def give_approvals(contract: Contract, now: datetime) -> None:
+    """Whoever is asked says yes."""
+    while contract.state == "approval":
+        row = next(each for each in approvals.of(contract) if each.state == "asked")
+        person = approvers.to_ask(contract, row.roles, now)[0]
+        approvals.approve(contract, sha256=row.sha256, by=actor(person), now=now)
+
+
+def put_up(world: World, now: datetime) -> None:
+    """One that waits for Legal and Finance: a higher liability cap and a fee over the limit."""
+    given = replace(answers(world), product="Mereworth Rebates", level="premium", fee=Decimal("9500.00"))
+    contract = draft(world, given, now)
+
+    def change(revision: Revision) -> None:
+        terms = copy.deepcopy(revision.terms)
+        terms["commercial"]["liability_cap"] = {"fee_months": 18}
+        terms["severities"][0]["response"]["min"] = 25
+        revision.terms = terms
+
+    drafts.write(contract, "liability", change, by=world.by, now=now)
+    revisions.make_ready(contract, by=world.by, now=now)
+    jobs.run_due("sample", lambda: now)
 
 
 def send(world: World, contract: Contract, now: datetime) -> Envelope:

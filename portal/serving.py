@@ -26,7 +26,7 @@ from portal import i18n, logs, pages, tally
 from portal.clock import utc_now
 from portal.errors import PortalError
 from portal.models import base, schema
-from portal.services import gateways, installation, policies, publication, templates
+from portal.services import approval_rules, gateways, installation, policies, publication, templates
 from portal.settings import ROOT, Settings, is_loopback
 
 RESTART_WAIT_S = 1.0
@@ -126,6 +126,7 @@ def prepare(settings: Settings) -> None:
     templates.seed(now=now)
     policies.seed(now=now)
     publication.seed(now=now)
+    approval_rules.seed(now=now)
 
 
 def run_tree(settings: Settings, host: str, port: int, workers: int) -> None:

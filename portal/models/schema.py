@@ -9,6 +9,7 @@ import peewee
 from playhouse.migrations import Runner
 
 from portal.models import (
+    approvals,
     audit,
     base,
     bulk,
@@ -48,6 +49,7 @@ MODULES = (
     jobs,
     event_receivers,
     audit,
+    approvals,
 )
 
 

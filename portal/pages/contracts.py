@@ -15,8 +15,8 @@ from portal.models.envelopes import Recipient
 from portal.models.notices import Notice
 from portal.models.parties import Counterparty
 from portal.models.people import Person
+from portal.pages import approvals, factor_requests, message_states, sending
 from portal.pages import existing as existing_pages
-from portal.pages import factor_requests, message_states, sending
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
@@ -26,6 +26,7 @@ from portal.services import (
     contract_states,
     contracts,
     deliveries,
+    deviations,
     documents,
     envelopes,
     permissions,
@@ -48,6 +49,7 @@ OPENS = {
     "send": "sending.page",
     "watch": "sending.state",
     "read": "sending.executed",
+    "approval": "approvals.page",
 }
 POSTS = {"prepare": "contracts.prepare", "remind": "sending.remind", "retry": "sending.retry_seal"}
 
@@ -150,7 +152,7 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         step_posts=step.action in POSTS,
         is_author=is_author,
         may_edit=contracts.may_edit(contract, me),
-        may_reopen=is_author and contract.state == "ready_to_sign",
+        may_reopen=is_author and contract.state in ("approval", "ready_to_sign"),
         may_withdraw=is_author
         and contract.state in contract_states.BEFORE_SIGNED
         and contract.state != "signing",
@@ -172,6 +174,7 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         provider=provider_name(contract),
         preview_url=url_for("drafts.preview", reference=contract.reference),
         shown_url=shown_url(contract),
+        approval=approvals.on_contract(contract, revision),
     )  # fmt: skip
 
 
@@ -253,12 +256,11 @@ def people_note(contract: Contract) -> str:
 
 def promises(contract: Contract, revision: Any) -> list[Any]:
     """What is promised, as sentences, with what differs from the template."""
-    from portal.pages.draft_view import base_terms
-
     if revisions.terms_mode(contract) == revisions.NO_TERMS or shape.read(revision.terms)[1]:
         return []
     skipped = ("commercial.fee", "commercial.renewal", "commercial.liability_cap", "commercial.governing_law")
-    written = sentences.sections(revision.terms, current(), base=base_terms(contract, revision.terms))  # type: ignore[arg-type]
+    base = deviations.base_terms(contract, revision.terms)
+    written = sentences.sections(revision.terms, current(), base=base)  # type: ignore[arg-type]
     return [section for section in written if section.key not in skipped]
 
 
@@ -386,7 +388,8 @@ def prepare(reference: str) -> Response:
         form = Form(None)
         form.errors.update(error.errors if isinstance(error, Invalid) else {"": error.message})
         return contract_page(contracts.get(reference, person()), form, error.status)
-    return leave(url_for("sending.page", reference=reference))
+    waits = contract.state == "approval"
+    return leave(url_for("approvals.page" if waits else "sending.page", reference=reference))
 
 
 @bp.post("/contracts/<reference>/reopening")

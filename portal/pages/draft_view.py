@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,22 +13,11 @@ from portal.models.people import Person
 from portal.pages import choices, section_forms
 from portal.pages.forms import Form
 from portal.pages.section_fields import STEPS, TITLES
-from portal.services import conditional, contracts, drafts, parties, permissions, revisions
+from portal.services import conditional, contracts, deviations, drafts, parties, permissions, revisions
 from portal.sla import sentences, shape, variables, words
 from portal.sla.terms import WEEKDAYS
 from portal.sla.validate import Fault
 
-ANSWERS = (
-    "commercial.fee",
-    "commercial.fee_period",
-    "commercial.currency",
-    "commercial.start_on",
-    "commercial.end_on",
-    "commercial.length_months",
-    "product",
-    "side",
-    "level",
-)
 GROUPS = (
     ("who", lazy("Who"), ("people", "languages")),
     ("service", lazy("What is promised"),
@@ -78,24 +66,12 @@ class Kit:
     currency: str
 
 
-def base_terms(contract: Contract, terms: dict[str, Any]) -> dict[str, Any] | None:
-    """The template's terms with this contract's answers, so that an answer never counts as a difference."""
-    given = revisions.base(contract)
-    if given is None:
-        return None
-    base: dict[str, Any] = copy.deepcopy(given.terms)
-    for path in ANSWERS:
-        parent, _dot, name = path.rpartition(".")
-        (base[parent] if parent else base)[name] = drafts.value_at(terms, path)
-    return base
-
-
 def sections(contract: Contract, revision: Revision, faults: list[Fault]) -> dict[str, SectionView]:
     """Every section of the draft with its sentences, in no particular order."""
     views = {key: SectionView(key, str(title)) for key, title in TITLES.items()}
     terms = revision.terms
     if revisions.terms_mode(contract) != revisions.NO_TERMS and not shape.read(terms)[1]:
-        for each in sentences.sections(terms, current(), base=base_terms(contract, terms)):  # type: ignore[arg-type]
+        for each in sentences.sections(terms, current(), base=deviations.base_terms(contract, terms)):  # type: ignore[arg-type]
             view = views[drafts.section_for(each.key)]
             view.lines.append(Line(each.label, each.sentence, each.differs_from, each.key))
     views["people"].lines = people_lines(contract)

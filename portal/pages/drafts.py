@@ -16,12 +16,12 @@ from portal.i18n import current
 from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.contracts import Contract, Revision
-from portal.pages import choices, draft_view, section_forms
+from portal.pages import approvals, choices, draft_view, section_forms
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
 from portal.pages.section_fields import SECTIONS
-from portal.services import contract_states, contracts, drafts, revisions
+from portal.services import contract_states, contracts, deviations, drafts, revisions
 from portal.sla import calendars, duration
 from portal.sla import sentences as terms_sentences
 
@@ -82,6 +82,7 @@ def draft_page(
         "faults": draft_view.fault_links(faults, views, revision.terms),
         "step": draft_view.step_of(opened) if opened else "stakeholders",
         "may_withdraw": True,
+        "approval": approvals.on_contract(contract, revision),
         **opened_context(contract, revision, opened, form, faults),
         **more,
     }
@@ -163,7 +164,7 @@ def restore(reference: str, section: str) -> Response:
     """Back to what the template gave."""
     contract = editable(reference)
     now_terms = revisions.current(contract).terms
-    base = draft_view.base_terms(contract, now_terms)
+    base = deviations.base_terms(contract, now_terms)
     if base is None:
         raise NotFound
     values = drafts.section_of(base, terms_section(section))

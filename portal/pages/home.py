@@ -27,7 +27,7 @@ def page() -> Response:
         "home/show.html",
         today=now.astimezone(ZoneInfo(person.zone)).date(),
         now=now,
-        mine=home.duties_of(person, now) + home.waiting_for_me(person),
+        mine=home.duties_of(person, now) + home.waiting_for_me(person, now),
         others=home.waiting_for_others(person),
         stuck=home.operations(person, now) + home.stuck(person),
         is_new=not home.has_contracts(),

@@ -95,6 +95,8 @@ def page(reference: str) -> Response:
     contract = owned(reference)
     if envelopes.open_for(contract) is not None:
         return leave(url_for(".state", reference=reference))
+    if contract.state == "approval":
+        return leave(url_for("approvals.page", reference=reference))
     expires_on = (utc_now() + envelopes.USUAL_LIFE).astimezone(zone_of(contract)).date()
     form = Form(None, expires_on=expires_on.isoformat(), connection=usual_account(contract))
     return show(SEND, **before(contract, form))
@@ -108,7 +110,8 @@ def prepare(reference: str) -> Response:
         revisions.make_ready(contract, by=guards.actor(), now=utc_now())
     except PortalError as error:
         return refuse(SEND, Form(request.form), error, **before(contract))
-    return leave(url_for(".page", reference=reference))
+    waits = contract.state == "approval"
+    return leave(url_for("approvals.page" if waits else ".page", reference=reference))
 
 
 @bp.post("/send/reopening")

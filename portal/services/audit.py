@@ -127,6 +127,12 @@ def history(chain: str, *, newest_first: bool = True, limit: int = 500) -> list[
     return [json.loads(r.body) | {"hash": r.hash, "details": kept.get(r.number, {})} for r in rows]
 
 
+def read(body: str) -> dict[str, Any]:
+    """The hashed body of one event."""
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
 def erase_details(chain: str, numbers: list[int], *, by: Actor, now: datetime) -> None:
     """Forget personal details of some events; the chain still verifies and says they were erased."""
     with transaction():

@@ -26,6 +26,7 @@ from portal.models.bulk import BulkBatch, BulkRow
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope
 from portal.services import (
+    approvals,
     bulk,
     bulk_checks,
     connections,
@@ -207,6 +208,7 @@ def send_row(batch: BulkBatch, row: BulkRow, context: jobs.Context) -> None:
         failpoints.reach("bulk.after_contract")
         if contract.state not in ("signing", "signed"):
             make_ready(batch, contract, context)
+            demand_approved(contract)
         failpoints.reach("bulk.after_ready")
         if batch.is_native:
             set_ready(row, context)
@@ -280,6 +282,15 @@ def make_ready(batch: BulkBatch, contract: Contract, context: jobs.Context) -> N
     """The exact PDF, as the page before sending makes it; of a document, the one everyone is shown."""
     prepared = same_for_everyone(batch.shown) if batch.shown is not None else None
     revisions.make_ready(contract, by=sender(batch), now=context.clock(), prepared=prepared)
+
+
+def demand_approved(contract: Contract) -> None:
+    """Raise Conflict where the row's contract waits for approval: it is asked for, and tried again later."""
+    if contract.state == "approval":
+        missing = approvals.unmet(contract, revisions.current(contract))
+        raise Conflict(
+            _("%(missing)s It was asked for; try this row again once it is given.", missing=missing)
+        )
 
 
 def same_for_everyone(shown: Document) -> revisions.Prepared:

@@ -148,7 +148,7 @@ class Attempt:
 Guard = Callable[[Contract, Attempt], str]
 GUARDS: dict[str, Guard] = {}
 # What somebody else will add: each guard that only a policy can meet until then.
-BY_POLICY = {"comments_answered": NO_REVIEW, "both_agreed": NO_REVIEW, "approvals_given": NO_APPROVAL}
+BY_POLICY = {"comments_answered": NO_REVIEW, "both_agreed": NO_REVIEW}
 
 
 def guard(name: str) -> Callable[[Guard], Guard]:
@@ -269,19 +269,18 @@ def not_allowed(before: str, state: str) -> str:
     )
 
 
-def advance_to_ready(contract: Contract, *, sha256: str, by: audit.Actor, now: datetime) -> None:
-    """Pass review, negotiation and approval at once, where no policy asks for any of them.
+def advance_to_approval(contract: Contract, *, sha256: str, by: audit.Actor, now: datetime) -> None:
+    """Pass review and negotiation at once, where no policy asks for either.
 
-    Call inside a transaction, with the hash of the frozen text. From ready_to_sign on nothing
-    happens. Raises Conflict when the terms have faults or the state is past signing.
+    Call inside a transaction, with the hash of the frozen text. From approval on nothing happens.
+    Raises Conflict when the terms have faults or the state is past signing.
     """
     steps = {
         "draft": ("internal_review", ""),
         "internal_review": ("negotiation", NO_REVIEW),
         "negotiation": ("approval", NO_REVIEW),
-        "approval": ("ready_to_sign", NO_APPROVAL),
     }
-    if contract.state not in steps and contract.state != "ready_to_sign":
+    if contract.state not in (*steps, "approval", "ready_to_sign"):
         raise Conflict(not_allowed(contract.state, "ready_to_sign"))
     while contract.state in steps:
         state, policy = steps[contract.state]

@@ -255,7 +255,7 @@ class NextStep:
 
     title: str
     note: str = ""
-    action: str = ""  # draft | file | recipients | prepare | send | remind | watch | retry | read
+    action: str = ""  # draft | file | recipients | prepare | approval | send | remind | watch | retry | read
     label: str = ""
     recipient_id: str = ""  # whom `remind` is about
 
@@ -264,7 +264,7 @@ def next_step(contract: Contract, person: Person | None) -> NextStep:
     """The next step of a contract as this person sees it; without a button where it is not theirs."""
     found = STEPS.get(contract.state, ended)(contract)
     mine = is_author(contract, person)
-    if mine or not found.action:
+    if mine or not found.action or found.action == "approval":
         return found
     return NextStep(found.title, found.note)
 
@@ -297,6 +297,13 @@ def drafting(contract: Contract) -> NextStep:
         "prepare",
         _("Check and send"),
     )
+
+
+def waiting(contract: Contract) -> NextStep:
+    """Whoever reads contracts may see who is asked; the page knows who may answer."""
+    title = _("It waits for approval by %(names)s.", names=contract.waiting_for or contract.owner.name)
+    note = _("Once everybody has approved this exact text, it can be sent.")
+    return NextStep(title, note, "approval", _("See the approval"))
 
 
 def ready(contract: Contract) -> NextStep:
@@ -355,6 +362,7 @@ STEPS: dict[str, Callable[[Contract], NextStep]] = {
     "draft": drafting,
     "internal_review": drafting,
     "negotiation": drafting,
+    "approval": waiting,
     "ready_to_sign": ready,
     "signing": signing,
     "signed": signed,

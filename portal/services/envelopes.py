@@ -23,6 +23,7 @@ from portal.models.contracts import Contract, Revision
 from portal.models.envelopes import Act, Envelope, Recipient
 from portal.models.people import Person
 from portal.services import (
+    approvals,
     audit,
     calls,
     connections,
@@ -126,6 +127,8 @@ def send(
     with transaction():
         if connection is not None:
             connections.hold(connection)
+        if replaces is None:
+            approvals.demand_given(contract, document.revision)
         contract_states.become(
             contract, "signing", by=by, now=now, sha256=document.sha256, facts={"document": document.id}
         )

@@ -6,6 +6,7 @@ from importlib import import_module
 
 MODULES = (
     "portal.services.account_checks",
+    "portal.services.approval_reminders",
     "portal.services.audit_chains",
     "portal.services.bulk_checks",
     "portal.services.bulk_native",

@@ -10,13 +10,24 @@ import peewee
 
 from portal.i18n import gettext as _
 from portal.i18n import lazy, ngettext
+from portal.models.approvals import Approval
 from portal.models.base import Model
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope, Recipient, Task
 from portal.models.notices import Notice
 from portal.models.parties import Counterparty, LegalEntity
 from portal.models.people import Person
-from portal.services import held, permissions, queues, readiness, recovery, return_reasons
+from portal.services import (
+    approvals,
+    approvers,
+    contract_states,
+    held,
+    permissions,
+    queues,
+    readiness,
+    recovery,
+    return_reasons,
+)
 
 MOST_ROWS = 12
 LATEST = 300  # what is failed or open is looked for among so many; older ones stand in the list of contracts
@@ -53,9 +64,10 @@ def company_name() -> str:
     return str(row[0]) if row else ""
 
 
-def waiting_for_me(person: Person) -> list[Row]:
-    """My signature, requests on my contracts, and my drafts, the most pressing first."""
-    return (signatures_of(person) + tasks_of(person) + drafts_of(person))[:MOST_ROWS]
+def waiting_for_me(person: Person, now: datetime) -> list[Row]:
+    """My approval, my signature, requests on my contracts, and my drafts, the most pressing first."""
+    approving = approvals_of(person, now)
+    return (approving + signatures_of(person) + tasks_of(person) + drafts_of(person))[:MOST_ROWS]
 
 
 def duties_of(person: Person, now: datetime) -> list[Row]:
@@ -89,6 +101,33 @@ def duties_of(person: Person, now: datetime) -> list[Row]:
             )
         )
     return rows
+
+
+def approvals_of(person: Person, now: datetime) -> list[Row]:
+    """Texts that wait for my yes, mine or as a substitute; those that wait longest first."""
+    if not approvers.may_be_asked(person, now):
+        return []
+    asked = Approval.select(Approval.contract).where(Approval.state == "asked")
+    rows = (
+        Contract.select(Contract, Counterparty)
+        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .where(Contract.id.in_(asked) & Contract.state.in_((*contract_states.EDITABLE, "approval")))
+        .order_by(Contract.updated_at)
+        .limit(LATEST)
+    )
+    found = [(contract, approvals.mine(contract, person, now)) for contract in rows]
+    return [
+        Row(
+            title=_("%(party)s: approve", party=party_name(contract)),
+            reference=contract.reference,
+            about=contract.title,
+            path=f"/contracts/{contract.reference}/approval",
+            action=_("Decide"),
+            since=mine[0][0].asked_at,
+        )
+        for contract, mine in found
+        if mine
+    ]
 
 
 def signatures_of(person: Person) -> list[Row]:

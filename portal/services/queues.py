@@ -46,6 +46,7 @@ WORK = {
     "fold_chains": lazy("Sign the history"),
     "check_audit": lazy("Check the history"),
     "remind": lazy("Send reminders"),
+    "remind_approvers": lazy("Remind approvers, and tell executives after 48 hours"),
     "expire": lazy("End requests whose time is over"),
     "forget_uploads": lazy("Remove files nobody used"),
     "forget_leftovers": lazy("Remove what interrupted work left behind"),

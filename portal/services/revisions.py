@@ -295,18 +295,33 @@ def signing_keys(contract: Contract) -> list[list[str]]:
 
 
 def open_again(contract: Contract, *, by: audit.Actor, now: datetime) -> None:
-    """Take a text that was ready to sign back into work; the next change makes a new revision."""
+    """Take a text that was fixed back into work; the next change makes a new revision."""
+    from portal.services import approvals
+
     with transaction():
-        contract_states.become(contract, "negotiation", by=by, now=now)
+        if contract.state == "approval":
+            approvals.take_back(contract, by=by, now=now)
+        else:
+            contract_states.become(contract, "negotiation", by=by, now=now)
 
 
 def make_ready(
     contract: Contract, *, by: audit.Actor, now: datetime, prepared: Prepared | None = None
 ) -> Revision:
-    """Freeze the text and pass everything no policy asks for: the contract is ready to be sent."""
+    """Freeze the text and ask for the approvals it needs; where it needs none it is ready to be sent.
+
+    Raises Conflict too where the rules refuse the deal.
+    """
+    from portal.services import approvals
+
+    approvals.demand_possible(contract, current(contract))
     revision = freeze(contract, by=by, now=now, prepared=prepared)
     with transaction():
-        contract_states.advance_to_ready(contract, sha256=str(revision.sha256), by=by, now=now)
+        if contract.state == "ready_to_sign" and approvals.unmet(contract, revision):
+            contract_states.become(contract, "negotiation", by=by, now=now, sha256=str(revision.sha256))
+        contract_states.advance_to_approval(contract, sha256=str(revision.sha256), by=by, now=now)
+        if contract.state == "approval":
+            approvals.settle(contract, revision, by=by, now=now)
     return revision
 
 

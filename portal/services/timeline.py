@@ -10,7 +10,8 @@ from typing import Any
 from portal.i18n import gettext as _
 from portal.i18n import ngettext
 from portal.models.contracts import Contract
-from portal.services import audit
+from portal.services import approval_rules, audit
+from portal.sla import words
 
 Event = dict[str, Any]
 
@@ -54,6 +55,9 @@ def note_of(event: Event) -> str:
         return _("Reason: %(reason)s", reason=reason)
     if event["act"] == "contract.approved" and event["facts"].get("policy"):
         return _("No rule asks for review or approval.")
+    if event["act"] == "approval.asked" and event["facts"].get("lapsed"):
+        names = words.listed(approval_rules.role_name(role) for role in event["facts"]["lapsed"])
+        return _("What was approved before has changed: %(roles)s", roles=names)
     return ""
 
 
@@ -78,8 +82,17 @@ def edited(event: Event) -> str:
     return ", ".join([said, *filter(None, told)])
 
 
-def approved(event: Event) -> str:
-    return _("Ready to sign") if event["facts"].get("policy") else _("%(who)s approved it", who=who(event))
+def roles(event: Event) -> str:
+    """The roles an event is about, as words."""
+    names = event["facts"].get("roles") or [r for n in event["facts"].get("needs", []) for r in n["roles"]]
+    return words.listed(dict.fromkeys(approval_rules.role_name(role) for role in names))
+
+
+def approval_given(event: Event) -> str:
+    if event["facts"].get("own_text"):
+        return _("%(who)s approved their own text, since nobody else could: %(roles)s", who=who(event),
+                 roles=roles(event))  # fmt: skip
+    return _("%(who)s approved it: %(roles)s", who=who(event), roles=roles(event))
 
 
 WORDS: dict[str, Callable[[Event], str]] = {
@@ -90,7 +103,14 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "contract.handed_over": lambda e: _(
         "%(who)s handed it over to %(name)s", who=who(e), name=e["details"].get("to_name", "")
     ),
-    "contract.approved": approved,
+    "contract.approved": lambda e: _("Ready to sign"),
+    "approval.asked": lambda e: _("%(who)s asked for approval: %(roles)s", who=who(e), roles=roles(e)),
+    "approval.given": approval_given,
+    "approval.returned": lambda e: _("%(who)s sent it back: %(roles)s", who=who(e), roles=roles(e)),
+    "approval.carried_over": lambda e: _("An earlier approval still holds: %(roles)s", roles=roles(e)),
+    "approval.escalated": lambda e: _(
+        "Not answered for 48 hours; the executives were told: %(roles)s", roles=roles(e)
+    ),
     "contract.reopened": lambda e: _("%(who)s opened the text again", who=who(e)),
     "contract.withdrawn": lambda e: _("%(who)s withdrew it", who=who(e)),
     "contract.recalled": lambda e: _("It is no longer out for signature"),

@@ -15,14 +15,14 @@ CENT = Decimal("0.01")
 def monthly_fee(terms: Terms) -> Decimal | None:
     """The fee for one month, however it is billed."""
     yearly = yearly_fee(terms)
-    return None if yearly is None else _cents(yearly / 12)
+    return None if yearly is None else cents(yearly / 12)
 
 
 def yearly_fee(terms: Terms) -> Decimal | None:
     fee = terms["commercial"]["fee"]
     if fee is None:
         return None
-    return _cents(Decimal(fee) * 12 / PERIOD_MONTHS[terms["commercial"]["fee_period"]])
+    return cents(Decimal(fee) * 12 / PERIOD_MONTHS[terms["commercial"]["fee_period"]])
 
 
 def value(terms: Terms) -> Decimal | None:
@@ -37,7 +37,7 @@ def value(terms: Terms) -> Decimal | None:
     spare_days = (last + timedelta(days=1) - duration.add_months(first, months)).days
     peak = terms["commercial"]["peak_level"]
     price = Decimal(peak["price"]) if peak else Decimal(0)
-    return _cents(yearly / 12 * (months + Decimal(spare_days) / 30) + price)
+    return cents(yearly / 12 * (months + Decimal(spare_days) / 30) + price)
 
 
 def liability(terms: Terms) -> Decimal | None:
@@ -50,8 +50,8 @@ def liability(terms: Terms) -> Decimal | None:
     yearly = yearly_fee(terms)
     if monthly is None or yearly is None or "fee_months" not in cap:
         return None
-    return _cents(yearly * cap["fee_months"] / 12)
+    return cents(yearly * cap["fee_months"] / 12)
 
 
-def _cents(amount: Decimal) -> Decimal:
+def cents(amount: Decimal) -> Decimal:
     return amount.quantize(CENT, ROUND_HALF_UP)

@@ -11,13 +11,18 @@ from portal.sla.terms import After, EscalationStep, Severity, Target, Terms
 def severity(terms: Terms, row: Severity) -> list[str]:
     """`Answered within 30 minutes, day and night. Fixed within 4 hours.`"""
     response, resolution, update = row["response"], row["resolution"], row["update"]
-    lines = [_answered(terms, response), _fixed(terms, resolution, response)]
+    lines = [answered(terms, response), fixed(terms, resolution, response)]
     if update:
-        lines.append(_("News %(every)s.", every=words.every(update, terms, named=_calendar(response))))
+        lines.append(news(terms, update, named=_calendar(response)))
     return lines
 
 
-def _answered(terms: Terms, target: Target | None) -> str:
+def news(terms: Terms, target: Target | None, named: str | None = None) -> str:
+    """`News every hour.`; the hours only where they are not those `named` before. "" for none."""
+    return _("News %(every)s.", every=words.every(target, terms, named=named)) if target else ""
+
+
+def answered(terms: Terms, target: Target | None) -> str:
     if target is None:
         return _("No time is promised for an answer.")
     if "release" in target:
@@ -25,7 +30,7 @@ def _answered(terms: Terms, target: Target | None) -> str:
     return _("Answered within %(length)s.", length=words.counted(target, terms))
 
 
-def _fixed(terms: Terms, target: Target | None, response: Target | None) -> str:
+def fixed(terms: Terms, target: Target | None, response: Target | None) -> str:
     if target is None:
         return _("No time is promised for a fix.")
     if "release" in target:

@@ -183,7 +183,10 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "clause_key": lambda world, rule, given: [
         each["key"] for each in template_drafts.get(given["draft_id"]).clauses[:2]
     ],
-    "rule_id": kept("policy_rule"),
+    "rule_id": lambda world, rule, given: world.ids[
+        "approval_rule" if rule.endpoint.startswith("approval_rules.") else "policy_rule"
+    ],
+    "substitute_id": kept("substitute"),
     "job_id": kept("job"),
     "sign_on_id": kept("sign_on_provider"),
     "connection_id": kept("connection"),

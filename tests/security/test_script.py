@@ -28,13 +28,14 @@ WORDS = {
     "master_agreement", "note",
     "address", "authority", "change_note", "courts", "ended_reason", "failure", "file_name", "form",
     "governing_law", "intent", "last_error", "message", "name", "organisation", "reason", "registration",
-    "seal_problem", "sender_address", "sender_name",
+    "seal_problem", "sender_address", "sender_name", "why",
     "source", "subject", "text", "title", "user_agent", "waiting_for",
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
     "former_secret", "signing_secret", "url",
     "applies_when", "asked_by_id", "decision", "made_from_id",
+    "carried_from", "matter", "mode", "moment",
     "baa_document", "created_by", "cursor", "method", "notification", "query", "request_id", "secrets",
     "confirmed_by", "given_by", "held_by", "origin", "parent_id", "renewal",
     "renews_id", "transcribed_by", "zip_key", "zip_sha256",

@@ -28,6 +28,7 @@ from portal.documents import children, demonstration, intake, render
 from portal.documents.images import PageImage
 from portal.documents.verify import Verdict
 from portal.models import base, schema
+from portal.models.approvals import Approval
 from portal.models.base import db
 from portal.models.bulk import BulkRow
 from portal.models.campaigns import Campaign, CampaignContract
@@ -43,6 +44,8 @@ from portal.models.sign_on import SignOnLink
 from portal.services import (
     account_checks,
     acts,
+    approval_rules,
+    approvers,
     bulk,
     ceremonies,
     connections,
@@ -267,6 +270,7 @@ def build(given: settings.Settings) -> World:
     now = utc_now() - timedelta(days=20)
     templates.seed(now=now)
     policies.seed(now=now)
+    approval_rules.seed(now=now)
     cast = assemble(now)
     world = World(given, cast, utc_now())
     with quick_work():
@@ -289,6 +293,7 @@ def build(given: settings.Settings) -> World:
         "notice": [row.id for row in Notice.select(Notice.id).order_by(Notice.id)],
         "template_version": [version.id for version in templates.offered()],
         "policy_rule": [rule.id for rule in policies.all_rules()],
+        "approval_rule": [rule.id for rule in approval_rules.all_rules()],
         "job": [failed_mail(world)],
     }
     world.keep()
@@ -544,6 +549,7 @@ def drafts(world: World, now: datetime) -> None:
     draft(world, "draft", now)
     draft(world, "bens", now, owner=world.cast.ben)
     ready(world, "ready", now)
+    asked_to_approve(world, now)
     withdrawn = draft(world, "withdrawn", now)
     contracts.withdraw(withdrawn, reason="Quillgate reason", by=by(world), now=now)
     file = draft(world, "file", now)
@@ -552,6 +558,17 @@ def drafts(world: World, now: datetime) -> None:
     world.contracts["file"] = Contract.get_by_id(file.id)
     kept = uploads.take(signing.printed(1, 2).pdf, "kept.pdf", person=world.cast.ana, now=world.now)
     world.ids["kept"] = [kept.id]
+
+
+def asked_to_approve(world: World, now: datetime) -> None:
+    """A deal whose fee asks Finance, and somebody who stands in for the person there."""
+    ready(world, "approval", now, fee=Decimal("9500.00"))
+    assert world.contracts["approval"].state == "approval"
+    Approval.update(reason="Quillgate reason", why="Quillgate why").execute()
+    absent = world.personas["finance"].person
+    day = world.now.date()
+    row = approvers.add_substitute(absent, world.cast.ben, day, day, by=SYSTEM, now=world.now)
+    world.ids["substitute"] = [row.id]
 
 
 def over(world: World, now: datetime) -> None:
