@@ -23,6 +23,7 @@ TASKS = {
     "render_signature_page": "portal.documents.render:signature_page_task",
     "render_certificate": "portal.documents.render:certificate_task",
     "render_execution_parts": "portal.documents.render:execution_parts_task",
+    "render_redline": "portal.documents.redline_pdf:child_task",
     "render_demonstration": "portal.documents.demonstration:task",
     "intake": "portal.documents.intake:admit_task",
     "append_pages": "portal.documents.intake:append_pages_task",

@@ -81,6 +81,8 @@ class Revision(KeyedModel):
     terms = JsonField()
     author = peewee.ForeignKeyField(Person, null=True)
     created_at = UtcField()
+    shared_at = UtcField(null=True)  # when the other side was shown it; never changed from then on
+    share_note = peewee.TextField(default="")  # what our side wrote with it
     frozen_at = UtcField(null=True)
     canonical = peewee.BlobField(null=True)
     sha256 = peewee.TextField(null=True)

@@ -19,6 +19,8 @@ MODULES = (
     "draft_steps",
     "clauses",
     "documents",
+    "negotiation",
+    "negotiation_outside",
     "recipients",
     "sending",
     "approvals",

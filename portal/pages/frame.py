@@ -30,7 +30,7 @@ MENU = (
       "imports", "moves", "event_receivers")),
 )  # fmt: skip
 # Pages for outside people have no menu and ask the database for nothing here.
-OUTSIDE = ("ceremony", "invitations", "mine")
+OUTSIDE = ("ceremony", "invitations", "mine", "negotiations")
 
 
 def install(app: Flask) -> None:

@@ -15,7 +15,7 @@ from portal.models.envelopes import Recipient
 from portal.pages import guards, outside
 from portal.pages.forms import Form
 from portal.pages.respond import leave, show
-from portal.services import mine, person_tokens, sessions, signing_mails
+from portal.services import mine, negotiation, person_tokens, sessions, signing_mails
 from portal.services.audit import Actor
 
 bp = Blueprint("mine", __name__)
@@ -37,7 +37,12 @@ def page() -> Response:
     if not whose:
         return show("mine/enter.html", company=outside.company(), form=Form(), sent=False)
     return show(
-        "mine/show.html", company=outside.company(), email=whose, mine=mine.of(whose), zone_of=zone_of
+        "mine/show.html",
+        company=outside.company(),
+        email=whose,
+        mine=mine.of(whose),
+        zone_of=zone_of,
+        talks=negotiation.open_to(whose),
     )
 
 

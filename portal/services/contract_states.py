@@ -15,7 +15,7 @@ from typing import Any
 from portal.errors import Conflict, NotAllowed
 from portal.i18n import gettext as _
 from portal.i18n import lazy
-from portal.models.contracts import Contract
+from portal.models.contracts import Contract, Revision
 from portal.models.people import Person
 from portal.services import audit, permissions
 
@@ -273,7 +273,8 @@ def advance_to_approval(contract: Contract, *, sha256: str, by: audit.Actor, now
     """Pass review and negotiation at once, where no policy asks for either.
 
     Call inside a transaction, with the hash of the frozen text. From approval on nothing happens.
-    Raises Conflict when the terms have faults or the state is past signing.
+    What was shared with the other side both sides must have agreed on. Raises Conflict when the
+    terms have faults or the state is past signing.
     """
     steps = {
         "draft": ("internal_review", ""),
@@ -284,7 +285,15 @@ def advance_to_approval(contract: Contract, *, sha256: str, by: audit.Actor, now
         raise Conflict(not_allowed(contract.state, "ready_to_sign"))
     while contract.state in steps:
         state, policy = steps[contract.state]
+        if state == "approval" and was_shared(contract):
+            policy = ""
         become(contract, state, by=by, now=now, sha256=sha256, policy=policy)
+
+
+def was_shared(contract: Contract) -> bool:
+    """Whether the other side was shown any text of it."""
+    shared = (Revision.contract == contract) & Revision.shared_at.is_null(False)
+    return bool(Revision.select(Revision.id).where(shared).exists())
 
 
 def is_editable(contract: Contract) -> bool:

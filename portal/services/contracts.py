@@ -255,7 +255,8 @@ class NextStep:
 
     title: str
     note: str = ""
-    action: str = ""  # draft | file | recipients | prepare | approval | send | remind | watch | retry | read
+    action: str = ""  # draft | file | recipients | negotiate | prepare | approval | send | remind | watch
+    # | retry | read
     label: str = ""
     recipient_id: str = ""  # whom `remind` is about
 
@@ -304,6 +305,32 @@ def waiting(contract: Contract) -> NextStep:
     title = _("It waits for approval by %(names)s.", names=contract.waiting_for or contract.owner.name)
     note = _("Once everybody has approved this exact text, it can be sent.")
     return NextStep(title, note, "approval", _("See the approval"))
+
+
+def negotiating(contract: Contract) -> NextStep:
+    """Whose answer is waited for, once the other side was shown the text."""
+    from portal.services import agreements
+
+    shared = agreements.last_shared(contract)
+    if shared is None or agreements.both(contract, agreements.latest(contract)):
+        return drafting(contract)
+    ours = [each for each in agreements.open_proposals(contract) if each.side == "theirs" or not each.place]
+    other = contract.counterparty.name if contract.counterparty else _("the other side")
+    label = _("Open the negotiation")
+    if ours:
+        title = ngettext(
+            "%(num)s proposal of %(other)s waits for your answer.",
+            "%(num)s proposals of %(other)s wait for your answer.",
+            len(ours),
+            other=other,
+        )
+        return NextStep(title, "", "negotiate", label)
+    if agreements.latest(contract).shared_at is None:
+        title = _("The draft has changed since it was last shared.")
+        return NextStep(title, _("The other side sees it once you share it."), "negotiate", label)
+    at = format_datetime(shared.shared_at)
+    title = _("Waiting for %(other)s, who have had the text since %(at)s.", other=other, at=at)
+    return NextStep(title, _("It can be sent for signature once both sides agree."), "negotiate", label)
 
 
 def ready(contract: Contract) -> NextStep:
@@ -361,7 +388,7 @@ def ended(contract: Contract) -> NextStep:
 STEPS: dict[str, Callable[[Contract], NextStep]] = {
     "draft": drafting,
     "internal_review": drafting,
-    "negotiation": drafting,
+    "negotiation": negotiating,
     "approval": waiting,
     "ready_to_sign": ready,
     "signing": signing,

@@ -20,6 +20,7 @@ from portal.models.base import lock_row, transaction
 from portal.models.contracts import Contract, ContractContact, Revision
 from portal.models.people import Person
 from portal.services import (
+    agreements,
     audit,
     conditional,
     contract_search,
@@ -162,6 +163,7 @@ def write(
                     state=contract_states.NAMES[locked.state],
                 )
             )
+        agreements.demand_open(locked)
         author = Person.get_or_none(Person.id == by.id) if by.kind == "person" else None
         revision = revisions.draft(locked, author=author, now=now)
         before = (revision.terms, revision.clauses)
@@ -180,7 +182,7 @@ def write(
             now=now,
             facts={"section": section, "revision": revision.number, **(facts or {})},
         )
-        if not contract_states.is_editable(locked):
+        if not contract_states.is_editable(locked) and revision.terms != before[0]:
             existing.note_typing(locked, by=by, now=now)
     for name, value in values.items():
         setattr(contract, name, value)

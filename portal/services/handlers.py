@@ -26,6 +26,7 @@ MODULES = (
     "portal.services.mail_hooks",
     "portal.services.mail_logos",
     "portal.services.moves",
+    "portal.services.negotiation_news",
     "portal.services.polling",
     "portal.services.reminders",
     "portal.services.remote_acts",

@@ -16,6 +16,7 @@ from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Envelope, Recipient
+from portal.models.negotiation import Negotiator
 from portal.models.parties import Counterparty, LegalEntity
 from portal.services import ceremonies, limits, links, notices, person_tokens
 from portal.services.audit import Actor
@@ -40,7 +41,7 @@ def send_link(email: str, language: str, *, source: str, now: datetime) -> None:
     Raises TooMany.
     """
     limits.check("mine.link", email, source, now, CAPS)
-    known = Recipient.select().where(Recipient.email == email).exists()
+    known = Recipient.select().where(Recipient.email == email).exists() or is_invited(email)
     if not known:
         return
     with transaction():
@@ -49,6 +50,12 @@ def send_link(email: str, language: str, *, source: str, now: datetime) -> None:
             "access", address=email, language=language, now=now,
             context={"link": notices.url(f"/mine/{token}"), "minutes": 30},
         )  # fmt: skip
+
+
+def is_invited(email: str) -> bool:
+    """Whether a contract is negotiated with this address."""
+    live = (Negotiator.email == email) & Negotiator.ended_at.is_null()
+    return bool(Negotiator.select().where(live).exists())
 
 
 def of(email: str) -> Mine:

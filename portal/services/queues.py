@@ -59,6 +59,7 @@ WORK = {
     "follow_text_message": lazy("Ask what became of a text message"),
     "make_mail_logos": lazy("Make the logo for mails"),
     "make_missing_mail_logos": lazy("Make missing logos for mails"),
+    "tell_negotiation_news": lazy("Tell the other side of news in a negotiation"),
     "note_enquiry": lazy("Answer whether a message is ours"),
     "fetch_executed": lazy("Fetch what was signed at a provider"),
     "withdraw_envelope": lazy("Withdraw at a provider"),

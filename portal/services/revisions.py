@@ -19,7 +19,7 @@ from portal.i18n import ngettext
 from portal.models.base import transaction
 from portal.models.contracts import Contract, Document, Revision
 from portal.models.people import Person
-from portal.services import audit, contract_states, documents, layouts
+from portal.services import agreements, audit, contract_states, documents, layouts
 from portal.services.contract_states import Attempt
 from portal.sla import canonical, validate, variables
 from portal.sla.validate import Fault
@@ -34,13 +34,7 @@ SCHEDULE, READING, NO_TERMS = layouts.SCHEDULE, "terms_reading", "no_terms"
 
 def current(contract: Contract) -> Revision:
     """The newest state of the text, frozen or not."""
-    found: Revision = (
-        Revision.select()
-        .where((Revision.contract == contract) & (Revision.number > 0))
-        .order_by(Revision.number.desc())
-        .get()
-    )
-    return found
+    return agreements.latest(contract)
 
 
 def versions(contract: Contract) -> list[Revision]:
@@ -50,6 +44,7 @@ def versions(contract: Contract) -> list[Revision]:
         Revision.number,
         Revision.created_at,
         Revision.frozen_at,
+        Revision.shared_at,
         Revision.sha256,
         Revision.author,
     )
@@ -148,9 +143,10 @@ def terms_complete(contract: Contract, attempt: Attempt) -> str:
 
 
 def draft(contract: Contract, *, author: Person | None, now: datetime) -> Revision:
-    """The revision that may be changed, inside the caller's transaction: the current one, or the next."""
+    """The revision that may be changed, inside the caller's transaction: the current one, or the next
+    where that is frozen or the other side has seen it."""
     latest = current(contract)
-    if latest.frozen_at is None:
+    if latest.frozen_at is None and latest.shared_at is None:
         return latest
     made: Revision = Revision.add(
         contract=contract,
@@ -315,6 +311,7 @@ def make_ready(
     from portal.services import approvals
 
     approvals.demand_possible(contract, current(contract))
+    agreements.demand_agreed(contract)
     revision = freeze(contract, by=by, now=now, prepared=prepared)
     with transaction():
         if contract.state == "ready_to_sign" and approvals.unmet(contract, revision):

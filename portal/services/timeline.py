@@ -116,6 +116,24 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "contract.recalled": lambda e: _("It is no longer out for signature"),
     "contract.voided": lambda e: _("%(who)s declared it void", who=who(e)),
     "contract.archived": lambda e: _("Archived"),
+    "contract.text_shared": lambda e: _(
+        "%(who)s shared revision %(number)s with the other side",
+        who=who(e),
+        number=e["facts"].get("number", ""),
+    ),
+    "contract.text_agreed": lambda e: _(
+        "%(who)s agreed to revision %(number)s", who=who(e), number=e["facts"].get("number", "")
+    ),
+    "contract.agreement_ended": lambda e: _("What was agreed no longer holds"),
+    "negotiator.invited": lambda e: _("%(who)s invited %(name)s to negotiate", who=who(e), name=whom(e)),
+    "negotiator.opened": lambda e: _("%(name)s opened the text", name=whom(e)),
+    "negotiator.ended": lambda e: _("%(who)s ended the invitation of %(name)s", who=who(e), name=whom(e)),
+    "comment.made": lambda e: _("%(who)s commented on the text", who=who(e)),
+    "proposal.made": lambda e: _("%(who)s proposed a change", who=who(e)),
+    "proposal.accepted": lambda e: _("%(who)s accepted a proposal", who=who(e)),
+    "proposal.rejected": lambda e: _("%(who)s rejected a proposal", who=who(e)),
+    "proposal.countered": lambda e: _("%(who)s answered with another proposal", who=who(e)),
+    "proposal.withdrawn": lambda e: _("%(who)s took a proposal back", who=who(e)),
     "revision.frozen": lambda e: _(
         "%(who)s fixed the text of revision %(number)s", who=who(e), number=e["facts"].get("number", "")
     ),

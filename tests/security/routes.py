@@ -14,6 +14,7 @@ from werkzeug.routing import AnyConverter, Rule
 
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Task
+from portal.models.negotiation import Comment, Negotiator, Proposal
 from portal.pages import section_forms
 from portal.pages.section_fields import SECTIONS, STEPS
 from portal.services import envelopes, revisions, sessions, template_drafts, templates
@@ -30,6 +31,8 @@ PUBLIC = {
     "invitations": "takes a code in place of a link, and says whether a message is ours",
     "language": "the language buttons",
     "mail_webhooks": "calls of mail services, each proved by its signature",
+    "negotiations.link": "opens a mailed link: who holds its token is its reader",
+    "negotiations.enter": "takes a mailed link up",
     "mine": "asks for a mailed link to one's own contracts",
     "sign_in": "the way in",
     "sign_on.back": "where identity providers send people back to: nothing without the browser's errand",
@@ -158,11 +161,24 @@ def session_names(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
     return [row.sha256[:20] for row in sessions.of(world.cast.ana, world.now)]
 
 
+def rows_of(model: Any) -> Callable[[World, Rule, dict[str, Any]], list[str]]:
+    """The ids of a table's rows that belong to the contract of the address."""
+
+    def found(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
+        rows = model.select(model.id).where(model.contract == contract_of(world, given)).order_by(model.id)
+        return [row.id for row in rows]
+
+    return found
+
+
 VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "reference": references,
     "recipient_id": recipient_ids,
     "document_id": document_ids,
     "task_id": task_ids,
+    "negotiator_id": rows_of(Negotiator),
+    "comment_id": rows_of(Comment),
+    "proposal_id": rows_of(Proposal),
     "key": keys,
     "section": sections,
     "path": paths,

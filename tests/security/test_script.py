@@ -13,6 +13,7 @@ from portal.documents import render
 from portal.models import schema
 from portal.models.base import JsonField, db
 from portal.models.contracts import Contract, Revision
+from portal.models.negotiation import Proposal
 from portal.models.notices import Notice
 from portal.models.templates import Template, TemplateVersion
 from portal.services import envelopes, jobs, layouts, notices, reminders, revisions, tasks
@@ -26,6 +27,7 @@ ALL = " ".join(SCRIPTS)
 WORDS = {
     "check_problem", "company", "hold_reason", "zip_name", "last_problem", "raw_status",
     "master_agreement", "note",
+    "author_name", "decided_by", "decision_reason", "settled_by", "share_note",
     "address", "authority", "change_note", "courts", "ended_reason", "failure", "file_name", "form",
     "governing_law", "intent", "last_error", "message", "name", "organisation", "reason", "registration",
     "seal_problem", "sender_address", "sender_name", "why",
@@ -36,6 +38,7 @@ CODES = {
     "former_secret", "signing_secret", "url",
     "applies_when", "asked_by_id", "decision", "made_from_id",
     "carried_from", "matter", "mode", "moment",
+    "answers_id", "author_email", "link_sha256", "place",
     "baa_document", "created_by", "cursor", "method", "notification", "query", "request_id", "secrets",
     "confirmed_by", "given_by", "held_by", "origin", "parent_id", "renewal",
     "renews_id", "transcribed_by", "zip_key", "zip_sha256",
@@ -54,6 +57,8 @@ CODES = {
 }  # fmt: skip
 # JSON columns whose words are reached by `fill_documents`, and those that hold none.
 TREES = {
+    "after",
+    "before",
     "people",
     "clauses",
     "terms",
@@ -71,6 +76,7 @@ TREES = {
 BARE = {
     "kinds",
     "authors", "precedence", "roles",
+    "tracked",
     "attachments", "condition", "domains", "factors", "factors_met", "flags", "languages", "payload",
     "pending", "spare", "tombstone", "wait_reasons",
     "role_map", "value",
@@ -126,6 +132,13 @@ def fill_documents(payload):
             {**each, "name": payload, "title": payload, "organisation": payload} for each in row.recipients
         ]
         Contract.update(recipients=people).where(Contract.id == row.id).execute()
+    for row in Proposal.select().where(Proposal.kind == "clause"):
+        words = {
+            name: dict.fromkeys(value, payload.replace("{{", "{ {").replace("[[", "[ ["))
+            for name, value in (("before", row.before), ("after", row.after))
+            if value is not None
+        }
+        Proposal.update(words).where(Proposal.id == row.id).execute()
     for row in Template.select():
         Template.update(name=dict.fromkeys(row.name, payload)).where(Template.id == row.id).execute()
     for row in TemplateVersion.select():

@@ -37,6 +37,7 @@ from portal.models.envelopes import Envelope, OutsideFactor, Recipient
 from portal.models.event_receivers import EventDelivery
 from portal.models.imports import ArchiveImport, ImportedEnvelope
 from portal.models.jobs import Job
+from portal.models.negotiation import Comment, Negotiator
 from portal.models.notices import Notice
 from portal.models.parties import Contact, Counterparty, LegalEntity, Signatory
 from portal.models.people import Person, PersonRole, Session
@@ -64,6 +65,7 @@ from portal.services import (
     jobs,
     key_sets,
     links,
+    negotiation,
     new_contracts,
     outside_factors,
     passwords,
@@ -84,6 +86,7 @@ from portal.services import (
 )
 from portal.services.audit import SYSTEM, Actor
 from portal.services.builtin_ceremony import BuiltinCeremony
+from portal.services.negotiation import Party
 from providers import registry
 from providers.interface import Account, EventKind, ExecutedFile, ProviderEvent
 from tests.cast import Cast, assemble
@@ -277,6 +280,7 @@ def build(given: settings.Settings) -> World:
         staff(world, now)
         companies(world, now)
         drafts(world, now)
+        talks(world, now)
         over(world, now + timedelta(days=1))
         open_request(world, world.now - timedelta(hours=1))
         another_request(world, world.now - timedelta(hours=1))
@@ -569,6 +573,45 @@ def asked_to_approve(world: World, now: datetime) -> None:
     day = world.now.date()
     row = approvers.add_substitute(absent, world.cast.ben, day, day, by=SYSTEM, now=world.now)
     world.ids["substitute"] = [row.id]
+
+
+def talks(world: World, now: datetime) -> None:
+    """A text being negotiated: Claire has proposed, Ana has answered and said something among colleagues."""
+    made = draft(world, "talks", now)
+    ana, at = world.cast.ana, now + timedelta(hours=1)
+    claire = negotiation.invite(
+        made, name="Claire Aubert", email="claire@castellan.example", language="en", by=by(world), now=now
+    )
+    negotiation.comment(made, us(ana), "", "Quillgate fallback", internal=True, now=now)
+    row = Comment.get()
+    negotiation.settle(made, row.id, us(ana), now=now)
+    negotiation.share(made, note="Zephyrine text", by=by(world), now=now)
+    them = Party("theirs", claire.name, claire.email, negotiator=claire)
+    clauses = revisions.current(made).clauses
+    for place, after in (
+        ("terms.severities.S1.response", {"min": 15, "calendar": "business"}),
+        (f"clauses.{clauses[1]['key']}", {"en": "Zephyrine words", "fr": "Mots Zephyrine"}),
+    ):
+        negotiation.propose(made, them, place, after, note="Zephyrine why", now=at)
+    negotiation.propose(
+        made,
+        us(ana),
+        f"clauses.{clauses[2]['key']}",
+        {"en": "Zephyrine more", "fr": "Zephyrine plus"},
+        now=at,
+    )
+    negotiation.comment(made, them, "", "Zephyrine question", now=at)
+    negotiation.comment(made, us(ana), "", "Quillgate between us", internal=True, now=at)
+    token = sessions.new_token()
+    Negotiator.update(
+        link_sha256=sessions.digest(token), link_expires_at=world.now + timedelta(days=30)
+    ).where(Negotiator.id == claire.id).execute()
+    world.tokens["negotiate"] = token
+    world.contracts["talks"] = Contract.get_by_id(made.id)
+
+
+def us(person: Person) -> Party:
+    return Party("ours", person.name, person.email, person=person)
 
 
 def over(world: World, now: datetime) -> None:

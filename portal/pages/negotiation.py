@@ -1,0 +1,262 @@
+"""Negotiating from our side: sharing the text, answering clause by clause and row by row, agreeing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, make_response, request, url_for
+
+from portal.clock import utc_now
+from portal.errors import Invalid, NotFound, PortalError
+from portal.i18n import LANGUAGES, NAMES, current
+from portal.models.contracts import Contract, Revision
+from portal.pages import approvals, negotiation_view
+from portal.pages.forms import Form
+from portal.pages.guards import actor, client_address, client_agent, person, requires
+from portal.pages.respond import leave, show
+from portal.services import agreements, contract_states, contracts, negotiation, permissions, redlines
+from portal.services.negotiation import OURS, Party
+
+bp = Blueprint("negotiation", __name__)
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+def ours() -> Party:
+    me = person()
+    return Party(OURS, me.name, me.email, person=me, address=client_address(), user_agent=client_agent())
+
+
+def answering(reference: str) -> Contract:
+    """The contract, for whoever may speak for us. Raises NotAllowed for others."""
+    contract = contracts.get(reference, person())
+    contracts.demand_edit(contract, person())
+    return contract
+
+
+@bp.get("/contracts/<reference>/negotiation")
+@requires("contract.read")
+def page(reference: str) -> Response:
+    return talk(contracts.get(reference, person()))
+
+
+def talk(contract: Contract, form: Form | None = None, status: int = 200) -> Response:
+    if contract.kind == "file":
+        raise NotFound
+    latest = agreements.latest(contract)
+    return show(
+        "negotiation/show.html", None, status,
+        **negotiation_view.context(contract, ours(), "negotiation", form),
+        may_answer=contracts.may_edit(contract, person()),
+        may_comment=permissions.allows(person(), "contract.comment")
+        and contract_states.is_editable(contract),
+        invited=negotiation.invited(contract),
+        known=known_contacts(contract),
+        language_options=[(each, NAMES[each]) for each in LANGUAGES],
+        is_new=latest.shared_at is None,
+        approval=approvals.on_contract(contract, latest),
+        last_shared=agreements.last_shared(contract),
+    )  # fmt: skip
+
+
+def known_contacts(contract: Contract) -> list[Any]:
+    """People we know there who are not invited yet."""
+    if contract.counterparty is None:
+        return []
+    taken = {each.email for each in negotiation.invited(contract)}
+    return [each for each in contract.counterparty.contacts if each.email not in taken]
+
+
+def done(contract: Contract, place: str = "") -> Response:
+    return leave(negotiation_view.place_url(contract, "negotiation", place))
+
+
+def refused(contract: Contract, form: Form, error: PortalError) -> Response:
+    """The page again with what was typed, and why it was not taken."""
+    for name, reason in (error.errors if isinstance(error, Invalid) else {"": error.message}).items():
+        form.refuse(name, reason)
+    return talk(Contract.get_by_id(contract.id), form, error.status)
+
+
+# -- Sharing ------------------------------------------------------------------------------------
+
+
+@bp.post("/contracts/<reference>/negotiation/sharing")
+@requires("contract.edit")
+def share(reference: str) -> Response:
+    contract, form = answering(reference), Form(request.form)
+    try:
+        negotiation.share(contract, note=form.text("note"), by=actor(), now=utc_now())
+    except PortalError as error:
+        return refused(contract, form, error)
+    return done(contract)
+
+
+@bp.post("/contracts/<reference>/negotiation/people")
+@requires("contract.edit")
+def invite(reference: str) -> Response:
+    contract, form = answering(reference), Form(request.form)
+    name, email = form.text("name", most=120, required=True), form.email("email")
+    language = form.choice("language", LANGUAGES)
+    if form.errors:
+        return talk(contract, form, 422)
+    try:
+        negotiation.invite(contract, name=name, email=email, language=language, by=actor(), now=utc_now())
+    except PortalError as error:
+        return refused(contract, form, error)
+    return done(contract)
+
+
+@bp.post("/contracts/<reference>/negotiation/people/<negotiator_id>/end")
+@requires("contract.edit")
+def end_invitation(reference: str, negotiator_id: str) -> Response:
+    contract = answering(reference)
+    negotiation.end_invitation(contract, negotiator_id, by=actor(), now=utc_now())
+    return done(contract)
+
+
+# -- Talking -------------------------------------------------------------------------------------
+
+
+@bp.post("/contracts/<reference>/negotiation/comments")
+@requires("contract.comment")
+def comment(reference: str) -> Response:
+    contract, form = contracts.get(reference, person()), Form(request.form)
+    place, internal = form.text("place", most=200), not form.checked("for_both")
+    try:
+        negotiation.comment(contract, ours(), place, form.text("text"), internal=internal, now=utc_now())
+    except Invalid as error:
+        return refused(contract, form, error)
+    return done(contract, place)
+
+
+@bp.post("/contracts/<reference>/negotiation/comments/<comment_id>/settlement")
+@requires("contract.comment")
+def settle(reference: str, comment_id: str) -> Response:
+    contract = contracts.get(reference, person())
+    negotiation.settle(contract, comment_id, ours(), now=utc_now())
+    return done(contract, request.form.get("place", ""))
+
+
+@bp.post("/contracts/<reference>/negotiation/proposals")
+@requires("contract.edit")
+def propose(reference: str) -> Response:
+    contract, form = answering(reference), Form(request.form)
+    place, answered = form.text("place", most=200), form.text("answers", most=40)
+    try:
+        after = negotiation_view.read_change(form, contract, agreements.latest(contract), place)
+        note, now = form.text("note"), utc_now()
+        if answered:
+            negotiation.counter(contract, answered, ours(), after, note=note, now=now)
+        else:
+            negotiation.propose(contract, ours(), place, after, note=note, now=now)
+    except Invalid as error:
+        return refused(contract, form, error)
+    return done(contract, place)
+
+
+@bp.post("/contracts/<reference>/negotiation/proposals/<proposal_id>/acceptance")
+@requires("contract.edit")
+def accept(reference: str, proposal_id: str) -> Response:
+    contract = answering(reference)
+    found = negotiation.accept(contract, proposal_id, ours(), now=utc_now())
+    return done(contract, found.place)
+
+
+@bp.post("/contracts/<reference>/negotiation/proposals/<proposal_id>/rejection")
+@requires("contract.edit")
+def reject(reference: str, proposal_id: str) -> Response:
+    contract, form = answering(reference), Form(request.form)
+    try:
+        found = negotiation.reject(contract, proposal_id, ours(), reason=form.text("reason"), now=utc_now())
+    except Invalid as error:
+        return refused(contract, form, error)
+    return done(contract, found.place)
+
+
+@bp.post("/contracts/<reference>/negotiation/proposals/<proposal_id>/withdrawal")
+@requires("contract.edit")
+def take_back(reference: str, proposal_id: str) -> Response:
+    contract = answering(reference)
+    negotiation.take_back(contract, proposal_id, ours(), now=utc_now())
+    return done(contract, request.form.get("place", ""))
+
+
+# -- Agreeing -------------------------------------------------------------------------------------
+
+
+@bp.post("/contracts/<reference>/negotiation/agreement")
+@requires("contract.edit")
+def agree(reference: str) -> Response:
+    contract, form = answering(reference), Form(request.form)
+    try:
+        negotiation.agree(contract, ours(), seen_sha256=form.text("seen", most=64), now=utc_now())
+    except PortalError as error:
+        return refused(contract, form, error)
+    return done(contract)
+
+
+@bp.post("/contracts/<reference>/negotiation/reopening")
+@requires("contract.edit")
+def open_again(reference: str) -> Response:
+    contract = answering(reference)
+    negotiation.open_again(contract, ours(), now=utc_now())
+    return done(contract)
+
+
+# -- Comparing --------------------------------------------------------------------------------------
+
+
+def chosen(contract: Contract) -> tuple[Revision, Revision]:
+    """The two revisions asked for; by default the newest and the one shared before it, or the template's."""
+    numbers = [
+        row.number for row in Revision.select(Revision.number).where(Revision.contract == contract)
+        .order_by(Revision.number)
+    ]  # fmt: skip
+    old, new = request.args.get("old", type=int), request.args.get("new", type=int)
+    new = numbers[-1] if new is None else new
+    old = next((each for each in reversed(numbers) if each < new), numbers[0]) if old is None else old
+    if old not in numbers or new not in numbers:
+        raise NotFound
+    rows = Revision.select().where((Revision.contract == contract) & Revision.number.in_((old, new)))
+    found = {each.number: each for each in rows}
+    return found[old], found[new]
+
+
+@bp.get("/contracts/<reference>/redline")
+@requires("contract.read")
+def redline(reference: str) -> Response:
+    contract = contracts.get(reference, person())
+    old, new = chosen(contract)
+    numbers = Revision.select(Revision.number).where(Revision.contract == contract).order_by(Revision.number)
+    return show(
+        "negotiation/redline.html", contract=contract, old=old, new=new,
+        found=redlines.between(contract, old, new, current()), numbers=[each.number for each in numbers],
+        pdf_url=url_for(".redline_pdf", reference=reference, old=old.number, new=new.number),
+        docx_url=url_for(".redline_docx", reference=reference, old=old.number, new=new.number),
+    )  # fmt: skip
+
+
+@bp.get("/contracts/<reference>/redline.pdf")
+@requires("contract.read")
+def redline_pdf(reference: str) -> Response:
+    contract = contracts.get(reference, person())
+    old, new = chosen(contract)
+    made = redlines.as_pdf(contract, old, new, current(), at=utc_now())
+    return download(made, f"{reference}-redline-{old.number}-{new.number}.pdf", "application/pdf")
+
+
+@bp.get("/contracts/<reference>/redline.docx")
+@requires("contract.read")
+def redline_docx(reference: str) -> Response:
+    contract = contracts.get(reference, person())
+    old, new = chosen(contract)
+    made = redlines.as_docx(contract, old, new, current(), at=utc_now())
+    return download(made, f"{reference}-redline-{old.number}-{new.number}.docx", DOCX)
+
+
+def download(content: bytes, name: str, kind: str) -> Response:
+    answer = make_response(content)
+    answer.headers["Content-Type"] = kind
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
