@@ -21,6 +21,7 @@ PROGRAMS = (
     "memory",
     "start",
     "growth",
+    "text_search",
     "bulk_send",
 )
 

@@ -56,14 +56,16 @@ class Portal:
 
 
 @contextlib.contextmanager
-def prepared(*, database_url: str = "", signers: int = 1, contracts: int = 0) -> Iterator[Stage]:
+def prepared(
+    *, database_url: str = "", signers: int = 1, contracts: int = 0, texts: bool = False
+) -> Iterator[Stage]:
     """An installation with tables, keys and people, some ten-page contracts that wait for one signer
     each, and as many others as asked for."""
     from portal.models import base
 
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as name:
         stage = Stage(Path(name), read_settings(Path(name), database_url))
-        fill(stage, signers, contracts)
+        fill(stage, signers, contracts, texts)
         base.disconnect()
         yield stage
 
@@ -75,7 +77,7 @@ def read_settings(folder: Path, database_url: str) -> Settings:
     return portal_settings.read(given, create_keys=True)
 
 
-def fill(stage: Stage, signers: int, contracts: int) -> None:
+def fill(stage: Stage, signers: int, contracts: int, texts: bool = False) -> None:
     from bench import volume
     from portal import serving
     from portal.services import handlers, links, sessions
@@ -92,7 +94,7 @@ def fill(stage: Stage, signers: int, contracts: int) -> None:
     for _signer in range(signers):
         stage.tokens.append(links.issue(asked_to_sign(cast, now), now=now))
     if contracts:
-        volume.load(cast, contracts, now)
+        volume.load(cast, contracts, now, texts=texts)
 
 
 def asked_to_sign(cast: Any, now: datetime) -> Any:

@@ -27,8 +27,9 @@ SYLLABLES = ("ba", "cor", "del", "fin", "gar", "hol", "jun", "kel", "lor", "mer"
              "sal", "tor", "ul", "ver", "wes", "zan")  # fmt: skip
 
 
-def load(cast: Any, count: int, now: datetime) -> None:
-    """Add `count` contracts around the cast: Ana owns, the entity is ours."""
+def load(cast: Any, count: int, now: datetime, *, texts: bool = False) -> None:
+    """Add `count` contracts around the cast: Ana owns, the entity is ours; with `texts`, each with words
+    of a real one, to be searched."""
     chance = random.Random(1)
     owners = [cast.ana, *colleagues(now)]
     parties = list(companies(chance, max(5, count // 20)))
@@ -44,6 +45,9 @@ def load(cast: Any, count: int, now: datetime) -> None:
         fill("envelope", with_party.envelope_pattern, map(with_party.envelope, sent))
         fill("recipient", with_party.recipient_pattern, (r for c in sent for r in with_party.recipients(c)))
         fill("notice", with_party.notice_pattern, map(with_party.notice, sent))
+        if texts:
+            fill("revision", base_row(Text.revision(now)), map(Text.revised, contracts))
+            fill("contract_text", {}, Text(now).rows(contracts))
     base.db.execute_sql("ANALYZE")
 
 
@@ -144,6 +148,34 @@ class Many:
             "status": "failed" if failed else "sent",
             "created_at": contract["updated_at"],
         }
+
+
+class Text:
+    """What stands in each contract: the words of a standard one, two of its own, and one that is common."""
+
+    def __init__(self, now: datetime) -> None:
+        from portal.services.contract_search import words
+        from portal.sla import wording
+
+        clauses = (each for template in wording.templates() for each in template.clauses)
+        self.common = words(" ".join(text for clause in clauses for text in clause["text"].values()))
+        self.at = moment(now)
+
+    def rows(self, contracts: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for contract in contracts:
+            found = {*self.common, *contract["search_text"].split()}
+            yield {"contract_id": contract["id"], "words": " ".join(sorted(found)), "indexed_at": self.at}
+
+    @staticmethod
+    def revision(now: datetime) -> Any:
+        from portal.models.contracts import Revision
+
+        clause = {"key": "a", "level": 1, "heading": {"en": "Support"}, "text": {"en": "The liability."}}
+        return Revision(contract="", number=1, clauses=[clause], terms={}, created_at=now)
+
+    @staticmethod
+    def revised(contract: dict[str, Any]) -> dict[str, Any]:
+        return {"id": contract["id"], "contract_id": contract["id"]}
 
 
 def word_rows(contracts: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

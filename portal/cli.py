@@ -14,7 +14,7 @@ from pathlib import Path
 
 from portal import __version__
 from portal.clock import utc_now
-from portal.commands import backups, comparing, providers
+from portal.commands import backups, comparing, providers, searching
 from portal.commands.common import (
     Command,
     add,
@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("file", type=Path, metavar="FILE")
 
     comparing.declare(commands)
+    searching.declare(commands)
     providers.declare(commands)
     backups.declare(commands)
 

@@ -15,6 +15,7 @@ MODULES = (
     "existing",
     "renewals",
     "contracts",
+    "text_search",
     "drafts",
     "draft_steps",
     "clauses",

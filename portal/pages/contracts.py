@@ -80,6 +80,7 @@ def index() -> Response:
         filters=filters,
         rows=[list_row(contract) for contract in found.contracts],
         is_partial=found.is_partial,
+        texts_url=url_for("text_search.page", q=filters.words, few=1) if filters.words else "",
         next_url=url_for(".index", **chosen, after=found.next) if found.next else "",
         previous_url=url_for(".index", **chosen, before=found.previous) if found.previous else "",
         sort_urls={name: url_for(".index", **{**chosen, "sort": name}) for name in contract_search.SORTS},

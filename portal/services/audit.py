@@ -16,7 +16,7 @@ from typing import Any
 
 from portal.models.audit import AuditDetail, AuditEvent, ChainHead
 from portal.models.base import lock_row, transaction
-from portal.services import event_messages
+from portal.services import event_messages, text_changes
 
 INSTALLATION = "installation"
 GENESIS = "0" * 64
@@ -90,6 +90,7 @@ def append(
     ChainHead.update(number=head.number + 1, hash=digest).where(ChainHead.chain == chain).execute()
     if subject[0] == "contract":
         event_messages.note(act, subject[1], facts or {}, now)
+    text_changes.note(act, chain, now)
     return digest
 
 

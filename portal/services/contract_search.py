@@ -33,6 +33,7 @@ FIRST_STEP = 100
 RARE = 1_000
 MOST_WORDS = 8
 LONGEST_WORD = 40
+MOST_LETTERS = 5_000
 REFERENCE = re.compile(r"[a-z0-9]+-[0-9]{4}-[0-9]+")
 
 SORTS: dict[str, tuple[Any, bool]] = {
@@ -78,16 +79,26 @@ def fold(text: str) -> str:
 
     The result holds a-z, 0-9, spaces and hyphens only, so every database sorts it alike.
     """
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    letters = []
-    for letter in plain:
+    return unicodedata.normalize("NFKD", text.casefold()).translate(LETTERS)
+
+
+class Letters(dict[int, str]):
+    """What becomes of each character, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
         if letter.isascii():
-            letters.append(letter if letter.isalnum() or letter == "-" else " ")
+            found = letter if letter.isalnum() or letter == "-" else " "
         elif letter.isalnum():
-            letters.append(f"x{ord(letter):05x}")
-        elif not unicodedata.combining(letter):
-            letters.append(" ")
-    return "".join(letters)
+            found = f"x{code:05x}"
+        else:
+            found = "" if unicodedata.combining(letter) else " "
+        if len(self) < MOST_LETTERS:
+            self[code] = found
+        return found
+
+
+LETTERS = Letters()
 
 
 def words(text: str) -> list[str]:

@@ -23,6 +23,7 @@ DELIVER = "deliver_event"
 # Every event there is, and what it means to an administrator who chooses.
 KINDS = {
     "contract.drafted": lazy("A draft was made"),
+    "contract.registered": lazy("A contract signed elsewhere was registered"),
     "contract.submitted": lazy("The draft is complete and goes into review"),
     "contract.returned": lazy("The review sends it back"),
     "contract.shared": lazy("It is shown to the other party"),

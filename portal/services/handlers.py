@@ -12,6 +12,7 @@ MODULES = (
     "portal.services.bulk_native",
     "portal.services.bulk_sending",
     "portal.services.campaigns",
+    "portal.services.contract_texts",
     "portal.services.deliveries",
     "portal.services.demonstrations",
     "portal.services.elsewhere",

@@ -22,6 +22,8 @@ from tests.threads import at_once
 # Tables that a refusal may still write to: tries are counted, and the trail says that one was made.
 TRAIL = {"audit_event", "audit_detail", "chain_head"}
 COUNTED = {"attempt", *TRAIL}
+# A draft that is saved is also read anew for the search.
+SAVED = {"contract", "revision", "contract_contact", "contract_word", "job", *TRAIL}
 MAY_WRITE = {
     "account.change_password": COUNTED,
     "ceremony.check_app": COUNTED | {"recipient"},
@@ -46,8 +48,8 @@ MAY_WRITE = {
     "new_contracts.use_their_file": {"document"},
     "entities.add_signatory": {"document"},
     # Each section of a step that is right is saved; the page says which are not.
-    "draft_steps.save": {"contract", "revision", "contract_contact", "contract_word", *TRAIL},
-    "draft_steps.save_and_leave": {"contract", "revision", "contract_contact", "contract_word", *TRAIL},
+    "draft_steps.save": SAVED,
+    "draft_steps.save_and_leave": SAVED,
 }
 # Controls whose text is asked for again on purpose.
 NEVER_SHOWN = {"password", "file", "hidden"}

@@ -35,6 +35,7 @@ WORDS = {
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
+    "words",
     "former_secret", "signing_secret", "url",
     "applies_when", "asked_by_id", "decision", "made_from_id",
     "carried_from", "matter", "mode", "moment",
