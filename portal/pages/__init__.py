@@ -19,6 +19,7 @@ MODULES = (
     "drafts",
     "draft_steps",
     "clauses",
+    "annexes",
     "documents",
     "negotiation",
     "negotiation_outside",

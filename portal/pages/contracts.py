@@ -15,6 +15,7 @@ from portal.models.envelopes import Recipient
 from portal.models.notices import Notice
 from portal.models.parties import Counterparty
 from portal.models.people import Person
+from portal.pages import annexes as annexes_pages
 from portal.pages import approvals, factor_requests, message_states, sending
 from portal.pages import existing as existing_pages
 from portal.pages.forms import Form
@@ -149,6 +150,7 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         state=contract_states.shown_name(contract),
         tone=contract_states.TONES.get(contract.state, "none"),
         elsewhere=existing_pages.on_contract(contract),
+        annexes=annexes_pages.on_contract(contract),
         is_over=contract.state in contract_states.WITHOUT_FORCE,
         step=step,
         step_url=step_url(step, contract),

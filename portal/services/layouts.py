@@ -7,11 +7,19 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from portal.documents import labels, markdown
-from portal.documents.layouts import Clause, ContractLayout, Party, SignaturePageLayout, SignatureSpot
+from portal.documents.layouts import (
+    Clause,
+    ContractLayout,
+    Party,
+    Schedule,
+    SignaturePageLayout,
+    SignatureSpot,
+)
 from portal.i18n import format_size, use
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract, Document, Revision
 from portal.models.parties import Counterparty, LegalEntity
+from portal.services import annexes
 from portal.sla import schedules, variables
 
 SIGNS = ("signer",)
@@ -35,9 +43,15 @@ def contract_layout(
         "labels": {language: labels.for_contract(language) for language in languages},
         "parties": parties(contract),
         "clauses": [] if schedules_only else clauses(contract, revision, languages),
-        "schedules": schedules.schedules(revision.terms, languages),  # type: ignore[typeddict-item]
+        "schedules": all_schedules(contract, revision, languages),
         "signatures": signatures(contract, languages),
     }
+
+
+def all_schedules(contract: Contract, revision: Revision, languages: Sequence[str]) -> list[Schedule]:
+    """The schedules A to G of the terms, then the annexed documents where there are any."""
+    of_terms = schedules.schedules(revision.terms, languages)  # type: ignore[arg-type]
+    return [*of_terms, *annexes.schedule(contract, languages)]  # type: ignore[list-item]
 
 
 def signature_page(
@@ -57,7 +71,7 @@ def signature_page(
         "parties": parties(contract),
         "files": [
             {
-                "name": each.file_name,
+                "name": annexes.name_of(each) if each.kind == annexes.KIND else each.file_name,
                 "sha256": each.sha256,
                 "pages": each.pages,
                 "size": size_in(languages[0], each.size_bytes),

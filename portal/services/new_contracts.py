@@ -277,9 +277,10 @@ def copy_from(source: Contract, *, owner: Person, by: audit.Actor, now: datetime
             ContractContact.create(
                 contract=made, side=each.side, role=each.role, person=each.person, contact=each.contact
             )
-        Contract.update(prevailing_language=source.prevailing_language, flags=source.flags).where(
-            Contract.id == made.id
-        ).execute()
+        Contract.update(
+            prevailing_language=source.prevailing_language, flags=source.flags,
+            master_agreement=source.master_agreement, precedence=source.precedence,
+        ).where(Contract.id == made.id).execute()  # fmt: skip
     return Contract.get_by_id(made.id)
 
 

@@ -19,7 +19,7 @@ from portal.i18n import ngettext
 from portal.models.base import transaction
 from portal.models.contracts import Contract, Document, Revision
 from portal.models.people import Person
-from portal.services import agreements, audit, contract_states, documents, layouts
+from portal.services import agreements, annexes, audit, contract_states, documents, layouts
 from portal.services.contract_states import Attempt
 from portal.sla import canonical, validate, variables
 from portal.sla.validate import Fault
@@ -87,6 +87,7 @@ def faults(contract: Contract, revision: Revision, language: str = "en") -> list
     found: list[Fault] = []
     if terms_mode(contract) != NO_TERMS:
         found += validate.check(revision.terms, language=language, languages=contract.languages)
+        found += annexes.faults(contract, revision.terms)
     if contract.kind == "file" and not uploads(contract):
         found.append(Fault("file", "required", _("Choose the PDF that is to be signed.")))
     if contract.counterparty is None and contract.kind != "file":
@@ -180,6 +181,7 @@ def content(contract: Contract, revision: Revision, sha256s: list[str]) -> dict[
         "template": {"key": version.template.key, "version": version.number, "sha256": version.sha256}
         if version
         else None,
+        **annexes.frozen(contract),
     }
 
 
@@ -241,7 +243,8 @@ def fix(
     unchanged = (Contract.id == contract.id) & (Contract.version == contract.version)
     if not Contract.select(Contract.id).where(unchanged).exists():
         raise Conflict(_("Somebody has changed this contract meanwhile. Look at it again first."))
-    sha256s = [prepared.stored.sha256, *(each.sha256 for each in uploads(contract))]
+    files = [*uploads(contract), *annexes.of(contract)]
+    sha256s = [prepared.stored.sha256, *(each.sha256 for each in files)]
     canonical_bytes = canonical.canonical(content(contract, revision, sha256s))
     digest = canonical.sha256(content(contract, revision, sha256s))
     frozen = (
@@ -358,7 +361,7 @@ def rendering(contract: Contract, revision: Revision, *, draft: bool, at: dateti
         if contract.kind == "file":
             return file_rendering(contract, revision, draft=draft, at=at)
         layout = layouts.contract_layout(contract, revision, draft=draft, at=at)
-        return render.contract_pdf(layout, pool=documents.POOL)
+        return with_annexes(render.contract_pdf(layout, pool=documents.POOL), contract)
     except (children.ChildFailed, children.Busy) as error:
         raise documents.unavailable(error) from error
     except children.Refused as refused:
@@ -378,9 +381,20 @@ def file_rendering(contract: Contract, revision: Revision, *, draft: bool, at: d
         layout = layouts.contract_layout(contract, revision, draft=draft, at=at, schedules_only=True)
         behind = render.contract_pdf(layout, pool=documents.POOL)
     else:
-        page = layouts.signature_page(contract, revision, files, draft=draft, at=at)
+        shown = [*files[-1:], *annexes.of(contract)]
+        page = layouts.signature_page(contract, revision, shown, draft=draft, at=at)
         behind = render.signature_page(page, pool=documents.POOL)
-    return intake.append_pages(documents.read(files[-1]), behind, pool=documents.POOL)
+    theirs = with_annexes(Rendered(documents.read(files[-1]), files[-1].pages, []), contract)
+    return intake.append_pages(theirs.pdf, behind, pool=documents.POOL)
+
+
+def with_annexes(rendered: Rendered, contract: Contract) -> Rendered:
+    """The same pages with those of the annexes behind them; spots stay where they are."""
+    for annex in annexes.of(contract):
+        extra = Rendered(documents.read(annex), annex.pages, [])
+        joined = intake.append_pages(rendered.pdf, extra, pool=documents.POOL)
+        rendered = Rendered(joined.pdf, joined.pages, rendered.placements)
+    return rendered
 
 
 def refusal(refused: children.Refused) -> str:

@@ -138,6 +138,12 @@ WORDS: dict[str, Callable[[Event], str]] = {
         "%(who)s fixed the text of revision %(number)s", who=who(e), number=e["facts"].get("number", "")
     ),
     "document.added": lambda e: _("%(who)s added a PDF", who=who(e)),
+    "annex.added": lambda e: _(
+        "%(who)s added the annex “%(name)s”", who=who(e), name=e["details"].get("name", "")
+    ),
+    "annex.removed": lambda e: _(
+        "%(who)s took out the annex “%(name)s”", who=who(e), name=e["details"].get("name", "")
+    ),
     "document.removed": lambda e: _("%(who)s took the PDF out again", who=who(e)),
     "envelope.queued": lambda e: _("%(who)s sent it for signature", who=who(e)),
     "envelope.completed": lambda e: _("Everybody has signed"),

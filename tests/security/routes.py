@@ -17,7 +17,7 @@ from portal.models.envelopes import Task
 from portal.models.negotiation import Comment, Negotiator, Proposal
 from portal.pages import section_forms
 from portal.pages.section_fields import SECTIONS, STEPS
-from portal.services import envelopes, revisions, sessions, template_drafts, templates
+from portal.services import annexes, envelopes, revisions, sessions, template_drafts, templates
 from providers import registry
 from tests.security.world import World
 
@@ -94,7 +94,10 @@ def recipient_ids(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
 
 
 def document_ids(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
-    rows = Document.select(Document.id).where(Document.contract == contract_of(world, given))
+    mine = Document.contract == contract_of(world, given)
+    if "/annexes/" in rule.rule:
+        mine &= Document.kind == annexes.KIND
+    rows = Document.select(Document.id).where(mine)
     return [row.id for row in rows.order_by(Document.id)]
 
 

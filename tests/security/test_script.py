@@ -148,6 +148,9 @@ def fill_documents(payload):
     for row in Document.select().where(Document.kind == "upload"):
         facts = {**row.facts, "had_signatures": [payload]}
         Document.update(facts=facts).where(Document.id == row.id).execute()
+    for row in Document.select().where(Document.kind == "annex"):
+        facts = {**row.facts, "annex": {**row.facts["annex"], "name": payload}}
+        Document.update(facts=facts).where(Document.id == row.id).execute()
     for row in Right.select():
         draft = {
             name: payload if name in ("name", "title", "authority") else v for name, v in row.draft.items()

@@ -45,6 +45,7 @@ from portal.models.sign_on import SignOnLink
 from portal.services import (
     account_checks,
     acts,
+    annex_changes,
     approval_rules,
     approvers,
     bulk,
@@ -560,6 +561,14 @@ def drafts(world: World, now: datetime) -> None:
     upload = uploads.take(signing.printed(1, 2).pdf, "Zephyrine order.pdf", person=world.cast.ana, now=now)
     uploads.attach(file, upload, mode=revisions.READING, by=by(world), now=now)
     world.contracts["file"] = Contract.get_by_id(file.id)
+    annex = uploads.take(signing.printed(1, 2).pdf, "Zephyrine prices.pdf", person=world.cast.ana, now=now)
+    annex_changes.attach(
+        world.contracts["draft"], annex, kind="price_list", name="Zephyrine prices", by=by(world), now=now
+    )
+    annex_changes.set_order(
+        world.contracts["draft"], "Quillgate master", ["contract", "master"], by=by(world), now=now
+    )
+    world.contracts["draft"] = Contract.get_by_id(world.contracts["draft"].id)
     kept = uploads.take(signing.printed(1, 2).pdf, "kept.pdf", person=world.cast.ana, now=world.now)
     world.ids["kept"] = [kept.id]
 
