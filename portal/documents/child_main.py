@@ -29,6 +29,7 @@ TASKS = {
     "append_pages": "portal.documents.intake:append_pages_task",
     "images": "portal.documents.images:page_images_task",
     "mail_logo": "portal.documents.mail_logo:task",
+    "read_word": "portal.documents.word_read:task",
     "plain_text": "portal.documents.plain:task",
     "verify": "portal.documents.verify:child_task",
 }

@@ -9,15 +9,17 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from portal.documents import children
 from portal.documents.frames import Refused
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 LARGEST_PART = 64 * 1024 * 1024
 NEW, OLD = "new", "old"
+NOTE = "note"  # the tag of what a footnote or an endnote says
 # Tracked changes: what stands only in the older text, and only in the newer one.
 ONLY_OLD = frozenset({f"{W}del", f"{W}moveFrom"})
 ONLY_NEW = frozenset({f"{W}ins", f"{W}moveTo"})
@@ -79,8 +81,49 @@ def rows(data: bytes, version: str = NEW) -> list[Row]:
         notes = file.part(name, optional=True)
         if notes is not None:
             found += [row for note in notes if note.get(f"{W}type") is None
-                      for row in _Reader({}, version).read(note)]  # fmt: skip
+                      for row in _Reader({}, version).read(note, (NOTE,))]  # fmt: skip
     return found
+
+
+def extras(data: bytes) -> list[str]:
+    """What stands outside the running text: headers and footers, paragraph by paragraph."""
+    file = _File(data)
+    found = []
+    for name in sorted(file.zip.namelist()):
+        if name.startswith(("word/header", "word/footer")) and name.endswith(".xml"):
+            found += [row.text for row in _Reader({}, NEW).read(file.part(name)) if row.text.strip()]
+    return found
+
+
+def revision_of(rows: list[Row]) -> str:
+    """The id of the revision a form of ours was made from, as its first paragraphs carry it; else ""."""
+    tags = (tag for row in rows[:5] for tag in row.tags if tag.startswith("revision."))
+    return next(tags, "").removeprefix("revision.")
+
+
+def read(data: bytes, *, pool: children.Pool | None = None) -> tuple[list[Row], list[str]]:
+    """Rows and extras of a file, read in a child. Raises Refused, ChildFailed or Busy."""
+    run = pool.run if pool else children.run
+    told = run("read_word", {}, files={"file": data}, seconds=60, memory_mb=1024).values
+    return [_row(each) for each in told["rows"]], told["extras"]
+
+
+def task(_values: dict[str, Any], files: dict[str, bytes]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """In the child."""
+    data = files["file"]
+    return {"rows": [asdict(row) for row in rows(data)], "extras": extras(data)}, {}
+
+
+def _row(told: dict[str, Any]) -> Row:
+    return Row(
+        **{
+            **told,
+            "tags": tuple(told["tags"]),
+            "cell_tags": [tuple(each) for each in told["cell_tags"]],
+            "changes": [Change(**each) for each in told["changes"]],
+            "comments": [Comment(**each) for each in told["comments"]],
+        }
+    )
 
 
 class _File:

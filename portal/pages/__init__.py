@@ -22,6 +22,7 @@ MODULES = (
     "annexes",
     "documents",
     "negotiation",
+    "negotiation_files",
     "negotiation_outside",
     "recipients",
     "sending",

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, make_response, request, url_for
+from flask import Blueprint, Response, request
 
 from portal.clock import utc_now
 from portal.errors import Invalid, NotFound, PortalError
-from portal.i18n import LANGUAGES, NAMES, current
-from portal.models.contracts import Contract, Revision
+from portal.i18n import LANGUAGES, NAMES
+from portal.models.contracts import Contract
 from portal.pages import approvals, negotiation_view
 from portal.pages.forms import Form
 from portal.pages.guards import actor, client_address, client_agent, person, requires
 from portal.pages.respond import leave, show
-from portal.services import agreements, contract_states, contracts, negotiation, permissions, redlines
+from portal.services import agreements, contract_states, contracts, negotiation, permissions
 from portal.services.negotiation import OURS, Party
 
 bp = Blueprint("negotiation", __name__)
-DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
 def ours() -> Party:
@@ -70,11 +69,12 @@ def done(contract: Contract, place: str = "") -> Response:
     return leave(negotiation_view.place_url(contract, "negotiation", place))
 
 
-def refused(contract: Contract, form: Form, error: PortalError) -> Response:
+def refused(contract: Contract, form: Form, error: PortalError | None) -> Response:
     """The page again with what was typed, and why it was not taken."""
-    for name, reason in (error.errors if isinstance(error, Invalid) else {"": error.message}).items():
-        form.refuse(name, reason)
-    return talk(Contract.get_by_id(contract.id), form, error.status)
+    if error is not None:
+        for name, reason in (error.errors if isinstance(error, Invalid) else {"": error.message}).items():
+            form.refuse(name, reason)
+    return talk(Contract.get_by_id(contract.id), form, error.status if error else 422)
 
 
 # -- Sharing ------------------------------------------------------------------------------------
@@ -201,62 +201,3 @@ def open_again(reference: str) -> Response:
     contract = answering(reference)
     negotiation.open_again(contract, ours(), now=utc_now())
     return done(contract)
-
-
-# -- Comparing --------------------------------------------------------------------------------------
-
-
-def chosen(contract: Contract) -> tuple[Revision, Revision]:
-    """The two revisions asked for; by default the newest and the one shared before it, or the template's."""
-    numbers = [
-        row.number for row in Revision.select(Revision.number).where(Revision.contract == contract)
-        .order_by(Revision.number)
-    ]  # fmt: skip
-    old, new = request.args.get("old", type=int), request.args.get("new", type=int)
-    new = numbers[-1] if new is None else new
-    old = next((each for each in reversed(numbers) if each < new), numbers[0]) if old is None else old
-    if old not in numbers or new not in numbers:
-        raise NotFound
-    rows = Revision.select().where((Revision.contract == contract) & Revision.number.in_((old, new)))
-    found = {each.number: each for each in rows}
-    return found[old], found[new]
-
-
-@bp.get("/contracts/<reference>/redline")
-@requires("contract.read")
-def redline(reference: str) -> Response:
-    contract = contracts.get(reference, person())
-    old, new = chosen(contract)
-    numbers = Revision.select(Revision.number).where(Revision.contract == contract).order_by(Revision.number)
-    return show(
-        "negotiation/redline.html", contract=contract, old=old, new=new,
-        found=redlines.between(contract, old, new, current()), numbers=[each.number for each in numbers],
-        pdf_url=url_for(".redline_pdf", reference=reference, old=old.number, new=new.number),
-        docx_url=url_for(".redline_docx", reference=reference, old=old.number, new=new.number),
-    )  # fmt: skip
-
-
-@bp.get("/contracts/<reference>/redline.pdf")
-@requires("contract.read")
-def redline_pdf(reference: str) -> Response:
-    contract = contracts.get(reference, person())
-    old, new = chosen(contract)
-    made = redlines.as_pdf(contract, old, new, current(), at=utc_now())
-    return download(made, f"{reference}-redline-{old.number}-{new.number}.pdf", "application/pdf")
-
-
-@bp.get("/contracts/<reference>/redline.docx")
-@requires("contract.read")
-def redline_docx(reference: str) -> Response:
-    contract = contracts.get(reference, person())
-    old, new = chosen(contract)
-    made = redlines.as_docx(contract, old, new, current(), at=utc_now())
-    return download(made, f"{reference}-redline-{old.number}-{new.number}.docx", DOCX)
-
-
-def download(content: bytes, name: str, kind: str) -> Response:
-    answer = make_response(content)
-    answer.headers["Content-Type"] = kind
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer.headers["Cache-Control"] = "private, no-store"
-    return answer

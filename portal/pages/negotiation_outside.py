@@ -19,9 +19,9 @@ from portal.models.contracts import Contract, Revision
 from portal.models.negotiation import Negotiator
 from portal.pages import guards, mine, negotiation_view, outside
 from portal.pages.forms import Form
-from portal.pages.negotiation import DOCX, download
+from portal.pages.negotiation_files import DOCX, download
 from portal.pages.respond import leave, show
-from portal.services import agreements, negotiation, negotiation_news, redlines
+from portal.services import agreements, negotiation, negotiation_news, redlines, word_forms, word_returns
 from portal.services.negotiation import THEIRS, Party
 
 bp = Blueprint("negotiations", __name__)
@@ -179,6 +179,31 @@ def agree(reference: str) -> Response:
     try:
         negotiation.agree(contract, party, seen_sha256=form.text("seen", most=64), now=utc_now())
     except PortalError as error:
+        return refused(contract, party, form, error)
+    return done(contract)
+
+
+# -- The Word file -----------------------------------------------------------------------------------
+
+
+@bp.get("/negotiations/<reference>/text.docx")
+def text(reference: str) -> Response:
+    contract, party = entered(reference)
+    revision = negotiation.seen_by(contract, party)
+    made = word_forms.made(contract, revision, author=contract.owner.name, at=utc_now())
+    return download(made, f"{reference}-revision-{revision.number}.docx", DOCX)
+
+
+@bp.post("/negotiations/<reference>/file")
+def take_in(reference: str) -> Response:
+    """The same file with their changes: each becomes a proposal."""
+    (contract, party), form = entered(reference), Form(request.form)
+    sent = request.files.get("file")
+    try:
+        content = sent.read() if sent is not None else b""
+        name = sent.filename if sent is not None else ""
+        word_returns.take_in(contract, content, name or "", by=party.actor, now=utc_now())
+    except Invalid as error:
         return refused(contract, party, form, error)
     return done(contract)
 

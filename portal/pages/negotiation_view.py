@@ -15,7 +15,7 @@ from portal.models.negotiation import Comment, Proposal
 from portal.pages.forms import Form
 from portal.services import agreements, drafts, negotiation, redlines, revisions
 from portal.services.negotiation import Party
-from portal.sla import rows
+from portal.sla import figures, rows
 
 
 @dataclass
@@ -43,6 +43,7 @@ class Shown:
     before: str
     after: str
     takes_out: bool
+    strange: list[str]  # figures it brings in that no term holds
 
 
 def context(contract: Contract, party: Party, endpoint: str, form: Form | None = None) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def shown(contract: Contract, revision: Revision, proposal: Proposal, party: Par
         terms = proposal.revision.terms
         key = proposal.place.removeprefix("terms.")
         before, after = (value_words(terms, key, each) for each in (proposal.before, proposal.after))
-        return Shown(proposal, is_mine, {}, before, after, False)
+        return Shown(proposal, is_mine, {}, before, after, False, [])
     ops = {}
     for language in contract.languages:
         old, new = (
@@ -140,7 +141,9 @@ def shown(contract: Contract, revision: Revision, proposal: Proposal, party: Par
             for text in (proposal.before, proposal.after)
         )
         ops[language] = redline.words(old, new)
-    return Shown(proposal, is_mine, ops, "", "", proposal.after is None)
+    new_words = " ".join(each.text for stretch in ops.values() for each in stretch if each.op == "insert")
+    strange = figures.in_no_row(new_words, revision.terms)  # type: ignore[arg-type]
+    return Shown(proposal, is_mine, ops, "", "", proposal.after is None, strange)
 
 
 def value_words(terms: Any, key: str, value: Any) -> str:

@@ -128,6 +128,7 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "negotiator.invited": lambda e: _("%(who)s invited %(name)s to negotiate", who=who(e), name=whom(e)),
     "negotiator.opened": lambda e: _("%(name)s opened the text", name=whom(e)),
     "negotiator.ended": lambda e: _("%(who)s ended the invitation of %(name)s", who=who(e), name=whom(e)),
+    "contract.file_returned": lambda e: _("%(who)s took in a Word file that came back", who=who(e)),
     "comment.made": lambda e: _("%(who)s commented on the text", who=who(e)),
     "proposal.made": lambda e: _("%(who)s proposed a change", who=who(e)),
     "proposal.accepted": lambda e: _("%(who)s accepted a proposal", who=who(e)),

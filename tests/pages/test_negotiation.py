@@ -260,3 +260,63 @@ def test_invited_people_find_the_text_under_their_address(claire, contract):
 
     assert their_url(contract) in text
     assert "Being negotiated" in text
+
+
+def send_file(client, url, page_url, content, name):
+    from io import BytesIO
+
+    data = {"csrf_token": csrf(client.get(page_url)), "file": (BytesIO(content), name)}
+    return client.post(url, data=data, content_type="multipart/form-data")
+
+
+def test_a_word_file_goes_out_and_comes_back_as_proposals(ana, claire, contract):
+    from portal.models.negotiation import Proposal
+    from tests.services.test_word_forms import Edited
+
+    theirs, ours = their_url(contract), our_url(contract)
+    file = Edited(claire.get(f"{theirs}/text.docx").data)
+    file.write("terms.severities.S1.response", "15 minutes")
+    file.write("fixed.note", "Subject to our board.")
+
+    answer = send_file(claire, f"{theirs}/file", theirs, file.saved(), "back.docx")
+
+    assert answer.status_code == 303
+    assert {each.kind for each in Proposal.select()} == {"term", "unassigned"}
+    page = ana.get(ours).text
+    assert "From a Word file, without a place" in page
+    assert "Subject to our board." in page
+    assert "Subject to our board." not in claire.get(theirs).text
+
+
+def test_a_pdf_that_comes_back_is_compared_for_somebody_to_read(ana, claire, contract):
+    from portal.documents import demonstration
+
+    pdf = demonstration.sample_pdf("K7QM", "en")
+
+    answer = send_file(ana, our_url(contract, "/file"), our_url(contract), pdf, "theirs.pdf")
+
+    assert answer.status_code == 200
+    assert "K7QM" in re.search(r"<ins>(.*?)</ins>", answer.text, re.S)[1]
+    assert Proposal.select().count() == 0
+
+
+@pytest.mark.parametrize(("content", "name"), [(b"", ""), (b"nothing", "x.docx"), (b"%PDF-1.7 x", "x.pdf")])
+def test_a_file_that_cannot_be_read_is_refused_beside_the_field(ana, claire, contract, content, name):
+    answer = send_file(ana, our_url(contract, "/file"), our_url(contract), content, name)
+
+    assert answer.status_code == 422
+    assert 'id="file-reason"' in answer.text
+
+
+def test_a_figure_in_prose_that_no_term_holds_is_marked(ana, claire, contract):
+    theirs = their_url(contract)
+
+    post(
+        claire,
+        f"{theirs}/proposals",
+        theirs,
+        place=place_of(contract),
+        **{"after.fr": "Réponse en 77 minutes."},
+    )
+
+    assert "No figure above says 77 minutes." in ana.get(our_url(contract)).text
