@@ -196,6 +196,7 @@ def on_contract(contract: Contract, revision: Revision) -> dict[str, Any]:
         "refusal": approvals.refusal(needs),
         "standings": standings,
         "before_sharing": missing,
+        "returned": approvals.last_returned(contract) if is_open else None,
         "own_text": approvals.is_approved_by_author(contract),
         "has_history": bool(approvals.of(contract)),
         "url": url_for("approvals.page", reference=contract.reference),

@@ -395,14 +395,16 @@ def send_back(contract: Contract, *, sha256: str, reason: str, by: Actor, now: d
                 contract, "negotiation", by=by, now=now, reason=reason,
                 policy=SUBSTITUTE if stands_in else "",
             )  # fmt: skip
-        record("approval.returned", contract, by, now, sha256=sha256, **facts_of(answers))
+        record("approval.returned", contract, by, now, reason, sha256=sha256, **facts_of(answers))
         approval_mails.tell_returned(contract, by, reason, now)
 
 
 def take_back(contract: Contract, *, by: Actor, now: datetime) -> None:
     """The owner works on the text again before all have answered, inside the caller's transaction."""
-    reason = _("Taken back to be changed.")
-    contract_states.become(contract, "negotiation", by=by, now=now, reason=reason)
+    contract_states.become(
+        contract, "negotiation", by=by, now=now, reason=_("Taken back to be changed."),
+        facts={"taken_back": True},
+    )  # fmt: skip
     withdraw_open(contract)
 
 
@@ -467,5 +469,13 @@ def is_approved_by_author(contract: Contract) -> bool:
     )
 
 
-def record(act: str, contract: Contract, by: Actor, now: datetime, **facts: Any) -> None:
-    audit.append(act, ("contract", contract.id), chain=contract.id, by=by, now=now, facts=facts)
+def last_returned(contract: Contract) -> Approval | None:
+    """What sent the text back to where it is now; None once it was put up again, or never was."""
+    newest = [row for row in of(contract) if row.state in ("returned", *OPEN)][-1:]
+    return newest[0] if newest and newest[0].state == "returned" else None
+
+
+def record(act: str, contract: Contract, by: Actor, now: datetime, reason: str = "", **facts: Any) -> None:
+    personal = {"reason": reason} if reason else None
+    subject = ("contract", contract.id)
+    audit.append(act, subject, chain=contract.id, by=by, now=now, facts=facts, personal=personal)

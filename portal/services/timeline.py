@@ -50,7 +50,7 @@ def whom(event: Event) -> str:
 
 
 def note_of(event: Event) -> str:
-    reason = str(event["details"].get("reason", ""))
+    reason = str(event["details"].get("reason", "")) if event["act"] != "contract.rejected" else ""
     if reason:
         return _("Reason: %(reason)s", reason=reason)
     if event["act"] == "contract.approved" and event["facts"].get("policy"):
@@ -104,6 +104,9 @@ WORDS: dict[str, Callable[[Event], str]] = {
         "%(who)s handed it over to %(name)s", who=who(e), name=e["details"].get("to_name", "")
     ),
     "contract.approved": lambda e: _("Ready to sign"),
+    "contract.rejected": lambda e: (
+        _("%(who)s took it back to change it", who=who(e)) if e["facts"].get("taken_back") else ""
+    ),
     "approval.asked": lambda e: _("%(who)s asked for approval: %(roles)s", who=who(e), roles=roles(e)),
     "approval.given": approval_given,
     "approval.returned": lambda e: _("%(who)s sent it back: %(roles)s", who=who(e), roles=roles(e)),

@@ -75,11 +75,31 @@ def add_signer(
     walker.press("Add to the list")
 
 
-def send(walker: Walker, reference: str) -> None:
+def send(walker: Walker, reference: str, *, approver: Walker | None = None) -> None:
+    """Fix the text and send it; `approver` is signed in as whoever must say yes in between."""
+    prepare(walker, reference, approver)
+    walker.press("Send %(reference)s", reference=reference)
+
+
+def prepare(walker: Walker, reference: str, approver: Walker | None = None) -> None:
     walker.open(f"/contracts/{reference}/recipients")
     walker.press("Next: check and send", "link")
     walker.press("Prepare the PDF")
-    walker.press("Send %(reference)s", reference=reference)
+    if approver is not None:
+        approve(approver, reference)
+        walker.open(f"/contracts/{reference}/send")
+
+
+def approve(walker: Walker, reference: str, *, revision: int = 1) -> None:
+    walker.open(f"/contracts/{reference}/approval")
+    walker.press("Approve revision %(number)s", number=revision)
+
+
+def finance(walkers: Any, walk: dict[str, Any]) -> Walker:
+    """Sam's browser: a large fee needs his yes."""
+    sam: Walker = walkers(**walk)
+    sign_in(sam, "Sam")
+    return sam
 
 
 def newest_message(walker: Walker, address: str, pattern: str, *, about: str = "") -> str:

@@ -36,7 +36,7 @@ def test_high_value_is_signed_after_mail_text_message_and_an_app_set_up_on_the_w
     email = f"ida-{walk['language']}@tind.example"
     nora, reference = drafted(walkers, walk, name_of(walk, "Tind"), email=email, fee="15000")
     people.give_phone(nora, reference, "Ida Berg", PHONE)
-    people.send(nora, reference)
+    people.send(nora, reference, approver=people.finance(walkers, walk))
     ida = walkers(**walk)
     people.begin(ida, people.link_to(nora, email, reference), code=True)
     people.type_text_code(ida, nora, PHONE)

@@ -70,9 +70,7 @@ def test_a_signer_is_checked_here_and_signs_at_the_provider(walkers, vendors, nu
     people.sign_in(nora, "Nora")
     reference = people.draft(nora, company=f"Tind {name} AS", signer="Ida Berg", email=email, fee="15000")
     people.give_phone(nora, reference, "Ida Berg", PHONE)
-    nora.open(f"/contracts/{reference}/recipients")
-    nora.press("Next: check and send", "link")
-    nora.press("Prepare the PDF")
+    people.prepare(nora, reference, people.finance(walkers, walk))
     nora.page.get_by_label(account_name(name)).check()
     nora.press("Send %(reference)s", reference=reference)
 

@@ -25,7 +25,8 @@ def asked(walkers, walk, company, fee):
         nora, company=f"{company} {walk['language']} AS", signer="Ida Berg", email=email, fee=fee
     )
     people.give_phone(nora, reference, "Ida Berg", PHONE)
-    people.send(nora, reference)
+    is_large = int(fee) > 8000  # over EUR 100,000 a year
+    people.send(nora, reference, approver=people.finance(walkers, {"scripted": False}) if is_large else None)
     return nora, reference, people.link_to(nora, email, reference)
 
 
