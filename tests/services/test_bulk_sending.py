@@ -15,9 +15,21 @@ from portal.models.envelopes import Envelope, Recipient
 from portal.models.jobs import Job
 from portal.models.notices import Notice
 from portal.models.parties import Signatory
-from portal.services import audit, bulk, bulk_sending, documents, envelopes, jobs, revisions, templates
+from portal.services import (
+    approval_rules,
+    approvals,
+    audit,
+    bulk,
+    bulk_sending,
+    documents,
+    envelopes,
+    jobs,
+    revisions,
+    templates,
+)
 from portal.services.audit import SYSTEM
 from providers.interface import EventKind, ProviderEvent
+from tests.cast import person
 from tests.services.bulk import Clock, checked, file, line, started, work
 from tests.services.drafting import actor
 from tests.services.signing import printed
@@ -307,3 +319,24 @@ def test_a_row_that_ends_its_worker_each_time_is_not_begun_for_ever(cast, now, h
 
     assert bulk.counts(batch).failed == 1
     assert "never ended" in rows(batch)[0].problem
+
+
+def test_a_row_that_needs_approval_says_so_and_goes_once_it_is_given(cast, now, home, quick):
+    approval_rules.seed(now)
+    legal = person("Finn", now, ("finance",))
+    large = line(2).replace("900.00", "9500.00")
+    batch = work(Clock(now), started(cast, now, file([line(1), large])))
+
+    first, second = rows(batch)
+    assert (first.state, second.state) == ("sent", "failed")
+    assert second.problem.startswith("Approval is missing: Finance approver. It was asked for")
+    assert second.contract.state == "approval"
+    assert Envelope.select().count() == 1
+
+    sha256 = revisions.current(second.contract).sha256
+    approvals.approve(second.contract, sha256=sha256, by=actor(legal), now=now)
+    bulk.retry(batch, by=actor(cast.ana), now=now)
+    work(Clock(now), bulk.get(batch.id))
+
+    assert [row.state for row in rows(batch)] == ["sent", "sent"]
+    assert Contract.get_by_id(second.contract.id).state == "signing"
