@@ -144,7 +144,7 @@ def about(contract: Contract, form: Form) -> dict[str, Any]:
         "is_waiting": contract.state == "approval",
         "state": contract_states.NAMES[contract.state],
         "is_own": is_author or me.id in approvers.authors(contract),
-        "may_take_back": is_author and contract.state == "approval",
+        "may_take_back": is_author and contract.state == "approval" and not mine,
         "may_ask": is_author and moment == approvals.SHARE and needs
         and bool(approvals.lacking(contract, revision, needs)) and not asked(contract),
         "shown_url": shown_url(contract, revision),
@@ -175,12 +175,10 @@ def shown_url(contract: Contract, revision: Revision) -> str:
 
 def redline_url(contract: Contract, revision: Revision) -> str:
     """The comparison with the template, else the text itself; "" for somebody else's file."""
-    from flask import current_app
-
     if contract.kind == "file":
         return ""
-    if "redline.page" in current_app.view_functions:
-        return url_for("redline.page", reference=contract.reference)
+    if revisions.base(contract) is not None:
+        return url_for("negotiation.redline", reference=contract.reference, old=0, new=revision.number)
     return url_for("contracts.version", reference=contract.reference, number=revision.number)
 
 

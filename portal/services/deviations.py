@@ -15,7 +15,7 @@ from typing import Any
 from portal.i18n import current
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract, Revision
-from portal.services import revisions
+from portal.services import annexes, revisions
 from portal.sla import canonical, differences, ladder, shape
 from portal.sla.ladder import ACCEPTABLE, APPROVAL, NOT_ALLOWED
 
@@ -49,7 +49,9 @@ class Deviation:
 
 def of(contract: Contract, revision: Revision) -> list[Deviation]:
     """Everything in which the text is not its template's, the gravest first; in the spoken language."""
-    found = [*paper(contract), *terms(contract, revision), *clauses(contract, revision)]
+    found = [
+        *paper(contract), *terms(contract, revision), *clauses(contract, revision), *documents(contract),
+    ]  # fmt: skip
     order = (NOT_ALLOWED, APPROVAL, ACCEPTABLE)
     return sorted(found, key=lambda each: order.index(each.level))  # type: ignore[arg-type]
 
@@ -156,6 +158,38 @@ def words(written: Mapping[str, Any] | None, languages: Sequence[str]) -> str:
 def heading(written: Mapping[str, Any]) -> str:
     given: Mapping[str, str] = written.get("heading", {})
     return given.get(current()) or next((each for each in given.values() if each), "")
+
+
+# Who answers for a document that is added to the text; for all others Legal does.
+ANSWERS_FOR = {
+    "dpa": ladder.PRIVACY,
+    "baa": ladder.PRIVACY,
+    "price_list": ladder.FINANCE,
+    "runbook": ladder.SERVICE,
+}
+
+
+def documents(contract: Contract) -> list[Deviation]:
+    """Annexes stand in no template, nor does a master agreement or which document prevails."""
+    found = [
+        Deviation(
+            f"annexes.{annexes.kind_of(each)}.{annexes.name_of(each)}", "clause",
+            _("Annex: %(name)s", name=annexes.name_of(each)), "", str(annexes.KINDS[annexes.kind_of(each)]),
+            APPROVAL, ANSWERS_FOR.get(annexes.kind_of(each), ladder.LEGAL), str(each.sha256),
+        )
+        for each in annexes.of(contract)
+    ]  # fmt: skip
+    said = [contract.master_agreement, list(contract.precedence)]
+    if any(said):
+        order = annexes.order_in_words(contract.precedence) if contract.precedence else ""
+        sentences = ", ".join(filter(None, (contract.master_agreement, order)))
+        found.append(
+            Deviation(
+                "precedence", "clause", _("Which document prevails"), "", sentences, APPROVAL, ladder.LEGAL,
+                canonical.sha256(said),
+            )
+        )  # fmt: skip
+    return found
 
 
 def paper(contract: Contract) -> list[Deviation]:

@@ -4,7 +4,7 @@ import pytest
 
 from portal.i18n import use
 from portal.models.contracts import Contract
-from portal.services import deviations, drafts, revisions, uploads
+from portal.services import deviations, documents, drafts, revisions, uploads
 from tests.services import signing
 from tests.services.approving import change_clause, change_terms
 from tests.services.drafting import actor, draft
@@ -159,3 +159,21 @@ def test_copies_are_compared_with_the_template_not_with_what_they_copy(cast, now
     made = new_contracts.copy_from(contract, owner=cast.ana, by=actor(cast.ana), now=now)
 
     assert [each.key for each in of(made)] == [each.key for each in of(contract)]
+
+
+def test_an_annex_and_what_prevails_ask_whoever_answers_for_them(cast, now):
+    contract = draft(cast, now)
+    for kind, name, position in (("dpa", "Our DPA", 1), ("other", "Side letter", 2)):
+        documents.add(
+            b"%PDF-1.7 invented", "annex", file_name="a.pdf", now=now, contract=contract,
+            facts={"annex": {"name": name, "kind": kind, "position": position}},
+        )  # fmt: skip
+    contract.master_agreement = "MSA of 3 March 2026"
+
+    found = [(each.label, each.level, each.role) for each in of(contract)]
+
+    assert found == [
+        ("Annex: Our DPA", "approval", "privacy"),
+        ("Annex: Side letter", "approval", "legal"),
+        ("Which document prevails", "approval", "legal"),
+    ]
