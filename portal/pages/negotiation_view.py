@@ -98,7 +98,7 @@ def clause_places(contract: Contract, revision: Revision) -> list[Place]:
         title = clause["heading"].get(current()) or next(iter(clause["heading"].values()), "")
         html = {language: texts[at] for language, texts in read["html"].items()}
         key = f"clauses.{clause['key']}"
-        found.append(Place(key, title, f"clause-{clause['key']}", clause["number"], html))
+        found.append(Place(key, title, f"talk-{clause['key']}", clause["number"], html))
     return found
 
 
@@ -197,7 +197,7 @@ def place_url(contract: Contract, endpoint: str, place: str, **more: Any) -> str
     """Back to the place something was done about."""
     anchor = "general"
     if place.startswith("clauses."):
-        anchor = f"clause-{place.removeprefix('clauses.')}"
+        anchor = f"talk-{place.removeprefix('clauses.')}"
     elif place.startswith("terms."):
         anchor = anchor_of(place.removeprefix("terms."))
     return url_for(f"{endpoint}.page", reference=contract.reference, _anchor=anchor, **more)
