@@ -13,6 +13,7 @@ from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, refuse, show
 from portal.services import (
+    approval_conditions,
     approval_view,
     approvals,
     approvers,
@@ -178,7 +179,7 @@ def redline_url(contract: Contract, revision: Revision) -> str:
     if contract.kind == "file":
         return ""
     if revisions.base(contract) is not None:
-        return url_for("negotiation.redline", reference=contract.reference, old=0, new=revision.number)
+        return url_for("negotiations.redline", reference=contract.reference, old=0, new=revision.number)
     return url_for("contracts.version", reference=contract.reference, number=revision.number)
 
 
@@ -186,9 +187,10 @@ def on_contract(contract: Contract, revision: Revision) -> dict[str, Any]:
     """What the contract and draft pages say of approvals: what is needed, and how it stands."""
     now = utc_now()
     is_open = contract_states.is_editable(contract)
-    needs = approvals.needed(contract, revision) if is_open else []
+    facts = approval_conditions.deal(contract, revision) if is_open else None
+    needs = approvals.needed(contract, revision, facts=facts) if is_open else []
     standings = [] if is_open else approval_view.standings(contract, revision, approvals.SIGN, now)
-    missing = approvals.before_sharing(contract, revision, now) if is_open else ""
+    missing = approvals.unmet(contract, revision, approvals.SHARE, facts) if is_open else ""
     return {
         "needs": needs,
         "refusal": approvals.refusal(needs),

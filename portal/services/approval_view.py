@@ -132,8 +132,7 @@ def standings(contract: Contract, revision: Revision, moment: str, now: datetime
     rows = list(approvals.latest(contract, sha256, moment).values())
     rows = [row for row in rows if row.state != "void"]
     said = approvals.reasons(contract, rows)() if rows else {}
-    rows.sort(key=lambda row: (row.step, row.created_at))
-    return [standing(contract, row, said.get(row.id, row.why), now) for row in rows]
+    return [standing(contract, row, said.get(row.id, row.why), now) for row in approvals.in_order(rows)]
 
 
 def standing(contract: Contract, row: Approval, why: str, now: datetime) -> Standing:

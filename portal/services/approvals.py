@@ -6,7 +6,7 @@ conditions looked at nothing that changed are carried over to the new one; all o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,12 +68,17 @@ def either(roles: Sequence[str]) -> str:
 # -- What a text needs ------------------------------------------------------------------------------
 
 
-def needed(contract: Contract, revision: Revision, moment: str = SIGN) -> list[Need]:
-    """What the rules ask of this text as it stands, in the order in which people are asked."""
+def needed(
+    contract: Contract, revision: Revision, moment: str = SIGN, facts: approval_conditions.Deal | None = None
+) -> list[Need]:
+    """What the rules ask of this text as it stands, in the order in which people are asked.
+
+    `facts` are the deal's, where the caller has them already.
+    """
     rules = approval_rules.active(moment)
     if not rules:
         return []
-    facts = approval_conditions.deal(contract, revision)
+    facts = facts or approval_conditions.deal(contract, revision)
     found = [
         need
         for rule in rules
@@ -121,9 +126,11 @@ def before_sharing(contract: Contract, revision: Revision, now: datetime) -> str
     return unmet(contract, revision, SHARE)
 
 
-def unmet(contract: Contract, revision: Revision, moment: str = SIGN) -> str:
+def unmet(
+    contract: Contract, revision: Revision, moment: str = SIGN, facts: approval_conditions.Deal | None = None
+) -> str:
     """ "" when everything the rules ask of exactly this text is given, else what is missing."""
-    needs = needed(contract, revision, moment)
+    needs = needed(contract, revision, moment, facts)
     refused = refusal(needs)
     if refused:
         return refused
@@ -157,6 +164,11 @@ def latest(contract: Contract, sha256: str, moment: str) -> dict[str, Approval]:
         (Approval.contract == contract) & (Approval.sha256 == sha256) & (Approval.moment == moment)
     )
     return {row.key: row for row in query.order_by(Approval.created_at, Approval.id)}
+
+
+def in_order(rows: Iterable[Approval]) -> list[Approval]:
+    """As people are asked: by step, then as the rules stand."""
+    return sorted(rows, key=lambda row: (row.step, row.rule.position if row.rule else 0, row.key))
 
 
 def of(contract: Contract) -> list[Approval]:
@@ -315,7 +327,7 @@ def withdraw_open(contract: Contract, moment: str | None = None, *, but: Sequenc
 
 def go_on(contract: Contract, sha256: str, moment: str, *, by: Actor, now: datetime) -> None:
     """Ask the people of the next step; once nobody is left, the text is ready."""
-    rows = [row for row in latest(contract, sha256, moment).values() if row.state in OPEN]
+    rows = in_order(row for row in latest(contract, sha256, moment).values() if row.state in OPEN)
     if not rows:
         if moment == SIGN and contract.state == "approval":
             contract_states.become(contract, "ready_to_sign", by=SYSTEM, now=now, sha256=sha256)

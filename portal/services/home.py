@@ -214,7 +214,31 @@ def is_out() -> Any:
 
 
 def waiting_for_others(person: Person) -> list[Row]:
-    """People who have been asked to sign my contracts and have not."""
+    """People who have been asked to approve or sign my contracts and have not."""
+    return (being_approved(person) + being_signed(person))[:MOST_ROWS]
+
+
+def being_approved(person: Person) -> list[Row]:
+    rows = (
+        Contract.select(Contract, Counterparty)
+        .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .where((Contract.owner == person) & (Contract.state == "approval"))
+        .order_by(Contract.updated_at)
+        .limit(MOST_ROWS)
+    )
+    return [
+        Row(
+            title=party_name(contract),
+            reference=contract.reference,
+            about=_("%(name)s to approve", name=contract.waiting_for),
+            path=f"/contracts/{contract.reference}",
+            since=contract.updated_at,
+        )
+        for contract in rows
+    ]
+
+
+def being_signed(person: Person) -> list[Row]:
     rows = (
         Recipient.select(Recipient, Envelope, Contract, Counterparty)
         .join(Envelope)

@@ -147,6 +147,10 @@ def test_it_waits_on_the_home_page_of_those_who_are_asked_alone(browser, waiting
         assert page(waiting) not in browser(who).get("/").text
 
 
+def test_the_owner_sees_whom_it_waits_for(browser, waiting, cast):
+    assert "Leila, Finn to approve" in browser(cast.ana).get("/").text
+
+
 def test_a_substitute_finds_it_too(browser, waiting, people, cast):
     today = utc_now().date()
     approvers.add_substitute(

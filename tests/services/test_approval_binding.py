@@ -22,7 +22,7 @@ from tests.services.approving import (
 from tests.services.drafting import actor
 
 SEED = 20261125
-CHANGES = 400 if os.environ.get("COUNTERSIGN_TEST_LONG") == "1" else 24
+CHANGES = 400 if os.environ.get("COUNTERSIGN_TEST_LONG") == "1" else 10
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from tests.services.approving import (
     states,
 )
 from tests.services.drafting import actor
+from tests.threads import at_once
 
 
 @pytest.fixture
@@ -473,3 +474,24 @@ def test_a_text_that_differs_gravely_is_looked_at_before_the_other_side_sees_it(
     assert contract.state == "draft"
     change_terms(contract, cast.ana, now, more_liability(20))
     assert approvals.before_sharing(contract, revisions.current(contract), now)
+
+
+# -- At the same moment ---------------------------------------------------------------------------
+
+
+def test_all_pressing_at_once_make_it_ready_once(cast, now, people):
+    contract = deal(cast, now, length_months=48)
+    sha256 = put_up(contract, cast.ana, now).sha256
+    pressing = [people["legal"], people["finance"]] * 3
+    by = [actor(each) for each in pressing]
+
+    answers = at_once(
+        lambda: approvals.approve(fresh(contract), sha256=sha256, by=by.pop(), now=now), len(pressing)
+    )
+
+    assert answers.count(None) == 2
+    assert {type(each) for each in answers if each is not None} <= {Conflict, NotAllowed}
+    assert fresh(contract).state == "ready_to_sign"
+    assert acts(contract).count("approval.given") == 2
+    assert acts(contract).count("contract.approved") == 1
+    assert mails("approval_given") == ["ana"]

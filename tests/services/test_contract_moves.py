@@ -30,7 +30,7 @@ from tests.services.drafting import actor
 
 LONG = os.environ.get("COUNTERSIGN_TEST_LONG") == "1"
 STEPS = 50
-WALKS = 200 if LONG else 4  # ten thousand steps, or two hundred
+WALKS = 200 if LONG else 3  # ten thousand steps, or a hundred and fifty
 STATES = sorted(NAMES)
 
 
