@@ -30,11 +30,13 @@ from portal.models import (
     people,
     sign_on,
     templates,
+    views,
 )
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 MODULES = (
     people,
+    views,
     sign_on,
     parties,
     templates,

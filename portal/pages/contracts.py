@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -35,6 +36,7 @@ from portal.services import (
     policies,
     recipients,
     revisions,
+    saved_views,
     templates,
     timeline,
 )
@@ -64,14 +66,7 @@ POSTS = {"prepare": "contracts.prepare", "remind": "sending.remind", "retry": "s
 @requires("contract.read")
 def index() -> Response:
     me, args = person(), request.args
-    filters = Filters(
-        words=args.get("q", "")[:200],
-        state=args.get("state", ""),
-        side=args.get("side", ""),
-        owner=args.get("owner", "")[:40].replace("\0", ""),
-        party=args.get("party", "")[:40].replace("\0", ""),
-        sort=args.get("sort", "updated"),
-    )
+    filters = asked(args)
     found = contract_search.page(me, filters, after=args.get("after", ""), before=args.get("before", ""))
     chosen = {name: value for name, value in vars(filters).items() if value and name != "words"}
     chosen |= {"q": filters.words} if filters.words else {}
@@ -90,7 +85,28 @@ def index() -> Response:
         owners=owner_options(),
         party=Counterparty.get_or_none(Counterparty.id == filters.party) if filters.party else None,
         may_create=permissions.allows(me, "contract.create"),
+        may_send=permissions.allows(me, "contract.send"),
+        views=views_of(me),
+        keep_url=url_for("contract_lists.views", **chosen),
+        export_urls={kind: url_for("contract_lists.export", kind=kind, **chosen) for kind in ("csv", "xlsx")},
     )
+
+
+def asked(args: Mapping[str, str]) -> Filters:
+    """The filters that stand in an address."""
+    return Filters(
+        words=args.get("q", "")[:200],
+        state=args.get("state", ""),
+        side=args.get("side", ""),
+        owner=args.get("owner", "")[:40].replace("\0", ""),
+        party=args.get("party", "")[:40].replace("\0", ""),
+        sort=args.get("sort", "updated"),
+    )
+
+
+def views_of(me: Person) -> list[tuple[str, str]]:
+    """Kept views as links: name and address."""
+    return [(each.name, url_for(".index", **each.asked)) for each in saved_views.of(me)]
 
 
 def list_row(contract: Contract) -> dict[str, Any]:

@@ -19,7 +19,7 @@ MENU = (
     (lazy("Contracts"), "contracts.index", "contract.read",
      ("contracts", "new_contracts", "bulk", "existing", "drafts", "draft_steps", "clauses", "recipients",
       "sending", "approvals", "documents", "factor_requests", "signing_elsewhere", "text_search",
-      "annexes")),
+      "annexes", "contract_lists", "timeline")),
     (lazy("Renewals"), "renewals.page", "contract.read", ("renewals",)),
     (lazy("Companies"), "parties.index", "party.read", ("parties",)),
     (lazy("Templates"), "templates.index", "template.read",

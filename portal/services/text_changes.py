@@ -11,7 +11,7 @@ CHANGES = frozenset({
     "contract.drafted", "contract.registered", "contract.edited", "contract.handed_over", "contract.reopened",
     "contract.shared", "contract.signed", "contract.amended", "document.added", "document.removed",
     "revision.frozen", "envelope.queued", "envelope.sealed", "envelope.fetched",
-    "recipient.added", "recipient.changed", "recipient.removed", "recipient.corrected",
+    "proposal.accepted", "recipient.added", "recipient.changed", "recipient.removed", "recipient.corrected",
 })  # fmt: skip
 
 

@@ -95,7 +95,36 @@ def approval_given(event: Event) -> str:
     return _("%(who)s approved it: %(roles)s", who=who(event), roles=roles(event))
 
 
+def unless_policy(write: Callable[[Event], str]) -> Callable[[Event], str]:
+    """Nothing of a step that a policy took by itself, since nobody did."""
+    return lambda event: "" if event["facts"].get("policy") else write(event)
+
+
 WORDS: dict[str, Callable[[Event], str]] = {
+    "contract.submitted": unless_policy(lambda e: _("%(who)s gave it in for review", who=who(e))),
+    "contract.returned": lambda e: _("%(who)s sent it back from the review", who=who(e)),
+    "contract.shared": unless_policy(lambda e: _("%(who)s showed it to the other party", who=who(e))),
+    "contract.agreed": unless_policy(lambda e: _("Both sides agree on the text")),
+    "contract.declined": lambda e: _("The other party ended it"),
+    "contract.accepted": lambda e: _("%(who)s began setting it up", who=who(e)),
+    "contract.activated": lambda e: _("It is live"),
+    "contract.amended": lambda e: _("A signed amendment changed it"),
+    "contract.suspended": lambda e: _("%(who)s suspended the service", who=who(e)),
+    "contract.resumed": lambda e: _("%(who)s ended the suspension", who=who(e)),
+    "contract.brought_up": lambda e: _("The last day to give notice is near"),
+    "contract.renewed": lambda e: _("It goes on for another period"),
+    "contract.expired": lambda e: _("Its time is over"),
+    "contract.terminated": lambda e: _("%(who)s ended it", who=who(e)),
+    "contract.closed": lambda e: _("%(who)s closed it: what was owed at the end is done", who=who(e)),
+    "recipient.not_answered": lambda e: _(
+        "The last reminder to %(name)s stayed without an answer", name=whom(e)
+    ),
+    "envelope.sending_failed": lambda e: _("The provider did not take it"),
+    "envelope.sent_again": lambda e: _("%(who)s tried to send it again", who=who(e)),
+    "envelope.moved": lambda e: _("It was sent again through another account"),
+    "envelope.fetched": lambda e: _("The signed file came in from the provider"),
+    "document.found_changed": lambda e: _("The kept file was found changed; nobody can sign it"),
+    "consent.given": lambda e: _("%(name)s agreed to electronic records", name=whom(e)),
     "contract.drafted": drafted,
     "contract.registered": lambda e: _("%(who)s registered it with its signed PDF", who=who(e)),
     "terms.confirmed": lambda e: _("%(who)s confirmed the typed terms", who=who(e)),

@@ -26,6 +26,7 @@ UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 PUBLIC = {
     "access": "asks for a mailed link to one's own contracts",
     "ceremony.invitation": "opens a mailed link: who holds its token is its reader",
+    "calendar_feed.read": "one person's calendar: who holds its secret address is its reader",
     "ceremony.logo": "the company's logo, as on each of its mails",
     "health": "says that the portal is alive and ready; its figures, to this machine alone",
     "invitations": "takes a code in place of a link, and says whether a message is ours",
@@ -209,6 +210,7 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "job_id": kept("job"),
     "sign_on_id": kept("sign_on_provider"),
     "connection_id": kept("connection"),
+    "view_id": kept("saved_view"),
     "receiver_id": kept("event_receiver"),
     "delivery_id": kept("event_delivery"),
     "import_id": kept("archive_import"),

@@ -35,7 +35,7 @@ WORDS = {
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
-    "words",
+    "words", "token_sha256",
     "former_secret", "signing_secret", "url",
     "applies_when", "asked_by_id", "decision", "made_from_id",
     "carried_from", "matter", "mode", "moment",
@@ -75,7 +75,7 @@ TREES = {
     "positions",
 }
 BARE = {
-    "kinds",
+    "kinds", "asked",
     "authors", "precedence", "roles",
     "tracked",
     "attachments", "condition", "domains", "factors", "factors_met", "flags", "languages", "payload",

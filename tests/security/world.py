@@ -49,6 +49,7 @@ from portal.services import (
     approval_rules,
     approvers,
     bulk,
+    calendar_feeds,
     ceremonies,
     connections,
     contracts,
@@ -76,6 +77,7 @@ from portal.services import (
     policies,
     publication,
     revisions,
+    saved_views,
     second_factors,
     sessions,
     sign_on_providers,
@@ -291,6 +293,7 @@ def build(given: settings.Settings) -> World:
         one_time_links(world)
         provider_account(world, now)
         told_of_events(world)
+        kept_by_ana(world)
     template_writing(world, now)
     identity_provider(world, now)
     keep_awake(world)
@@ -405,6 +408,17 @@ def told_of_events(world: World) -> None:
     Job.update(run_at=world.now + timedelta(days=2)).where(Job.kind == "deliver_event").execute()
     deliveries = [row.id for row in EventDelivery.select(EventDelivery.id)]
     world.ids |= {"event_receiver": [receiver.id], "event_delivery": deliveries}
+
+
+def kept_by_ana(world: World) -> None:
+    """A view of hers, and her calendar."""
+    view = saved_views.keep(
+        world.cast.ana, "Zephyrine drafts", {"state": "draft"}, shared=False, by=by(world), now=world.now
+    )
+    world.ids["saved_view"] = [view.id]
+    world.tokens["calendar"] = calendar_feeds.make(
+        world.cast.ana, shows_all=True, by=by(world), now=world.now
+    )
 
 
 def template_writing(world: World, now: datetime) -> None:
