@@ -36,6 +36,7 @@ MODULES = (
     "templates",
     "template_drafts",
     "template_versions",
+    "library",
     "people",
     "policies",
     "approval_rules",

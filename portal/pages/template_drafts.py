@@ -15,8 +15,16 @@ from portal.models.templates import TemplateVersion
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, refuse, show
-from portal.services import drafts, permissions, publication, revisions, template_drafts, templates
-from portal.sla import conditions, variables, words
+from portal.services import (
+    clause_library,
+    drafts,
+    permissions,
+    publication,
+    revisions,
+    template_drafts,
+    templates,
+)
+from portal.sla import conditions, defined_terms, variables, words
 
 bp = Blueprint("template_drafts", __name__, url_prefix="/templates")
 NEW, PAGE, CLAUSE = "templates/new.html", "templates/draft.html", "templates/clause.html"
@@ -93,8 +101,29 @@ def draft_page(draft: TemplateVersion, form: Form | None = None, status: int = 2
         may_edit=may_edit and draft.asked_at is None,
         may_recall=may_edit and draft.asked_at is not None,
         may_answer=publication.may_answer(draft, me), is_mine=me.id in draft.authors,
-        latest=templates.newest(draft.template),
+        latest=templates.newest(draft.template), behind=clause_library.behind(draft.clauses),
+        terms=term_hints(draft), **library_choices(draft),
     )  # fmt: skip
+
+
+def term_hints(draft: TemplateVersion) -> list[tuple[str, defined_terms.Found]]:
+    """Defined terms that are never used, and words used like terms, by language; those with either."""
+    found = [(each, defined_terms.check(draft.clauses, each)) for each in templates.languages_of(draft)]
+    return [(language, each) for language, each in found if each.unused or each.undefined]
+
+
+def library_choices(draft: TemplateVersion) -> dict[str, Any]:
+    """The library clauses that can be taken in, and the clauses they can be put behind."""
+    numbered = markdown.number_clauses(draft.clauses)
+    places = [(each["key"], f"{each['number']} {in_mine(each['heading'])}") for each in numbered]
+    return {
+        "library": [
+            (each.clause.key, clause_library.name_of(each.clause, current()))
+            for each in clause_library.everything()
+            if each.clause.retired_at is None
+        ],
+        "places": [*reversed(places), ("", _("at the front"))],
+    }
 
 
 def listed(draft: TemplateVersion) -> list[dict[str, Any]]:

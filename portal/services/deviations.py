@@ -1,8 +1,8 @@
 """What a text differs in from its template, each with the level that decides who must say yes.
 
 An answer (the fee, the dates, the product, the level) is no difference. A clause whose words are not
-the template's asks Legal; how far a term may go is said by `portal.sla.ladder`. Somebody else's paper
-has no template: the whole of it asks Legal.
+the template's asks Legal, or whoever the clause library says; how far a term may go is said by
+`portal.sla.ladder`. Somebody else's paper has no template: the whole of it asks Legal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from portal.i18n import current
 from portal.i18n import gettext as _
 from portal.models.contracts import Contract, Revision
-from portal.services import annexes, revisions
+from portal.services import annexes, clause_library, revisions
 from portal.sla import canonical, differences, ladder, shape
 from portal.sla.ladder import ACCEPTABLE, APPROVAL, NOT_ALLOWED
 
@@ -110,14 +110,15 @@ def clause(
     key: str, before: Mapping[str, Any] | None, now: Mapping[str, Any] | None, languages: Sequence[str]
 ) -> Deviation:
     written = now or before or {}
+    level, role = clause_library.position(before, now, languages) or (APPROVAL, ladder.LEGAL)
     return Deviation(
         f"clauses.{key}",
         "clause",
         heading(written) or _("Clause without a heading"),
         words(before, languages),
         words(now, languages),
-        APPROVAL,
-        ladder.LEGAL,
+        level,
+        role,
         canonical.sha256([text_of(before, languages), text_of(now, languages)]),
     )
 

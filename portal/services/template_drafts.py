@@ -28,6 +28,7 @@ from portal.sla.validate import Fault
 
 DRAFT = 0  # the number of what is not published: unique, so a template has one draft at most
 LONGEST_KEY = 60
+RESERVED = ("new", "drafts", "approvers", "library", "campaigns", "import")  # addresses of pages
 
 
 # -- Beginning ----------------------------------------------------------------------------------
@@ -104,14 +105,18 @@ def levels_for(template: Template, source: TemplateVersion) -> dict[str, Any]:
 
 def free_key(title: str) -> str:
     """A key for addresses, made of the name; numbered where it is taken."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_KEY] or "template"
-    if stem in ("new", "drafts", "approvers", "library", "campaigns"):
+    stem = stem_of(title, "template")
+    if stem in RESERVED:
         stem = f"{stem}-template"
     taken = {row.key for row in Template.select(Template.key).where(Template.key.startswith(stem))}
-    return next(
-        key for n in range(1, len(taken) + 2) if (key := stem if n == 1 else f"{stem}-{n}") not in taken
-    )
+    candidates = [stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 2))]
+    return next(key for key in candidates if key not in taken)
+
+
+def stem_of(title: str, otherwise: str) -> str:
+    """A name in the letters of addresses."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_KEY] or otherwise
 
 
 # -- Reading ------------------------------------------------------------------------------------

@@ -199,6 +199,7 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "notice_id": kept("notice"),
     "version_id": kept("template_version"),
     "draft_id": kept("template_draft"),
+    "library_key": kept("library_clause"),
     "campaign_id": kept("campaign"),
     "clause_key": lambda world, rule, given: [
         each["key"] for each in template_drafts.get(given["draft_id"]).clauses[:2]

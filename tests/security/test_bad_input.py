@@ -46,6 +46,7 @@ MAY_WRITE = {
     "bulk.create_document": {"document"},
     "new_contracts.create_from_file": {"document"},
     "new_contracts.use_their_file": {"document"},
+    "annexes.add": {"document"},
     "entities.add_signatory": {"document"},
     # Each section of a step that is right is saved; the page says which are not.
     "draft_steps.save": SAVED,

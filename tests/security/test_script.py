@@ -13,6 +13,7 @@ from portal.documents import render
 from portal.models import schema
 from portal.models.base import JsonField, db
 from portal.models.contracts import Contract, Revision
+from portal.models.library import LibraryClause, LibraryVersion
 from portal.models.negotiation import Proposal
 from portal.models.notices import Notice
 from portal.models.templates import Template, TemplateVersion
@@ -148,6 +149,14 @@ def fill_documents(payload):
     for row in Document.select().where(Document.kind == "upload"):
         facts = {**row.facts, "had_signatures": [payload]}
         Document.update(facts=facts).where(Document.id == row.id).execute()
+    for row in LibraryVersion.select():
+        positions = [{**each, "text": dict.fromkeys(each["text"], payload)} for each in row.positions]
+        words = {"text": dict.fromkeys(row.text, payload), "heading": dict.fromkeys(row.heading, payload)}
+        LibraryVersion.update(positions=positions, **words).where(LibraryVersion.id == row.id).execute()
+    for row in LibraryClause.select():
+        LibraryClause.update(name=dict.fromkeys(row.name, payload)).where(
+            LibraryClause.id == row.id
+        ).execute()
     for row in Document.select().where(Document.kind == "annex"):
         facts = {**row.facts, "annex": {**row.facts["annex"], "name": payload}}
         Document.update(facts=facts).where(Document.id == row.id).execute()

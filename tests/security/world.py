@@ -51,6 +51,7 @@ from portal.services import (
     bulk,
     calendar_feeds,
     ceremonies,
+    clause_library,
     connections,
     contracts,
     documents,
@@ -436,6 +437,14 @@ def template_writing(world: World, now: datetime) -> None:
         by=SYSTEM, now=now,
     )  # fmt: skip
     templates.retire(old.template, by=by_ada, now=now)
+    words = {"heading": {"en": "Zephyrine"}, "text": {"en": "Zephyrine words."}}
+    other = {"level": "approval", "role": "legal", "text": {"en": "Quillgate words."}}
+    shared = clause_library.create(
+        {"en": "Zephyrine clause"}, {**words, "applies_when": "phi", "role": "legal", "positions": [other]},
+        person=ada, by=by_ada, now=now,
+    )  # fmt: skip
+    clause_library.take_in(writing, shared, "", person=ada, by=by_ada, now=now)
+    world.ids["library_clause"] = [shared.clause.key]
     bringing = Campaign.create(
         version=source, note="Quillgate campaign", created_by=ada, created_at=now, ended_at=now
     )
