@@ -75,8 +75,8 @@ def plant(world: Any) -> None:
         )  # fmt: skip
         with transaction():
             audit.append(
-                "contract.rejected", ("contract", contract.id), chain=contract.id, by=by(world),
-                now=world.now, facts={"taken_back": True}, personal={"reason": f"{INSIDE} reason"},
+                "contract.returned", ("contract", contract.id), chain=contract.id, by=by(world),
+                now=world.now, personal={"reason": f"{INSIDE} reason"},
             )  # fmt: skip
     Contract.update(waiting_for=f"{INSIDE} colleague").execute()
     clause = LibraryClause.create(key="planted", name={"en": f"{INSIDE} clause"}, created_at=world.now)
