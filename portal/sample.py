@@ -32,6 +32,7 @@ from portal.services import (
     handlers,
     installation,
     jobs,
+    negotiation,
     new_contracts,
     parties,
     revisions,
@@ -227,6 +228,7 @@ def tell(world: World, now: datetime) -> None:
 
     ready(world, vendor(world), now - 5 * timedelta(hours=1))
     put_up(world, now - 3 * timedelta(hours=1))
+    negotiate(world, now - 26 * timedelta(hours=1))
     draft(world, replace(small, product="Mereworth Stock", length_months=24), now - 2 * timedelta(hours=1))
     draft(world, replace(vendor(world), product="Brightwell Campaigns"), now - timedelta(hours=1))
 
@@ -310,6 +312,36 @@ def put_up(world: World, now: datetime) -> None:
     drafts.write(contract, "liability", change, by=world.by, now=now)
     revisions.make_ready(contract, by=world.by, now=now)
     jobs.run_due("sample", lambda: now)
+
+
+def negotiate(world: World, now: datetime) -> None:
+    """One whose vendor has read the text, asked something and proposed a figure and a wording."""
+    given = replace(vendor(world), product="Brightwell Insights", fee=Decimal("1250.00"))
+    contract = draft(world, given, now)
+    jordan = negotiation.invite(
+        contract, name=given.their_name, email=given.their_email, language="en", by=world.by, now=now
+    )
+    negotiation.share(contract, note="Our draft for next year. Please answer here.", by=world.by, now=now)
+    later = now + timedelta(hours=20)
+    them = negotiation.Party("theirs", jordan.name, jordan.email, negotiator=jordan)
+    clause = revisions.current(contract).clauses[3]
+    words = {name: f"{text}\n\n{MORE_WORDS[name]}" for name, text in clause["text"].items()}
+    asked = {"min": 90, "calendar": "business"}
+    negotiation.propose(
+        contract, them, "terms.severities.S1.response", asked, note="We answer from one time zone.", now=later
+    )
+    negotiation.propose(contract, them, f"clauses.{clause['key']}", words, now=later)
+    negotiation.comment(contract, them, "", "Who is our contact during your holidays?", now=later)
+    us = negotiation.Party("ours", world.nora.name, world.nora.email, person=world.nora)
+    inside = "Ninety minutes is fine for reporting, not for the checkout."
+    negotiation.comment(contract, us, "terms.severities.S1.response", inside, internal=True, now=later)
+    jobs.run_due("sample", lambda: later)
+
+
+MORE_WORDS = {
+    "en": "The Supplier names one person who speaks for it while an incident is open.",
+    "fr": "Le Prestataire désigne une personne qui parle en son nom tant qu’un incident est ouvert.",
+}
 
 
 def send(world: World, contract: Contract, now: datetime) -> Envelope:

@@ -75,7 +75,7 @@ def rebuilt(text: str, lines: Sequence[str], words: Words) -> str:
     Raises ValueError for lines that no Markdown shows again.
     """
     old = chunks(text, words)
-    for made in (_woven(old, lines, words), "\n\n".join(_escaped(line, "", words) for line in lines)):
+    for made in (_woven(old, lines, words), "\n\n".join(escaped(line, "", words) for line in lines)):
         if lines_of(made, words) == [squeeze(line) for line in lines if line.strip()]:
             return made
     raise ValueError("these lines cannot be written as a clause")
@@ -114,24 +114,24 @@ def _part(chunk: Chunk | None, group: Sequence[tuple[int | None, str, bool]], wo
         return _table([line.split(CELLS) for line in lines], source, words)
     if chunk is not None and chunk.kind == "list" and all(ITEM.match(line) for line in lines):
         return "\n".join(_item(line, source, words) for line in lines)
-    return "\n\n".join(_escaped(line, source, words) for line in lines)
+    return "\n\n".join(escaped(line, source, words) for line in lines)
 
 
 def _item(line: str, source: str, words: Words) -> str:
     sign, _blank, said = line.partition(" ")
-    return f"{'-' if sign in '-•*' else sign} {_escaped(said.lstrip(), source, words)}"
+    return f"{'-' if sign in '-•*' else sign} {escaped(said.lstrip(), source, words)}"
 
 
 def _table(rows: Sequence[Sequence[str]], source: str, words: Words) -> str:
     width = max(len(row) for row in rows)
     written = [
-        "| " + " | ".join(_escaped(cell, source, words) for cell in (*row, *[""] * (width - len(row)))) + " |"
+        "| " + " | ".join(escaped(cell, source, words) for cell in (*row, *[""] * (width - len(row)))) + " |"
         for row in rows
     ]
     return "\n".join([written[0], "|" + " --- |" * width, *written[1:]])
 
 
-def _escaped(line: str, source: str, words: Words) -> str:
+def escaped(line: str, source: str, words: Words) -> str:
     """A line as Markdown that shows exactly it, with the marks of its source where they still fit."""
     kept: list[str] = []
 

@@ -17,7 +17,8 @@ from portal.services import home, permissions
 MENU = (
     (lazy("Home"), "home.page", None, ("home",)),
     (lazy("Contracts"), "contracts.index", "contract.read",
-     ("contracts", "new_contracts", "bulk", "existing", "drafts", "draft_steps", "clauses", "recipients",
+     ("contracts", "new_contracts", "bulk", "existing", "drafts", "draft_steps", "clauses", "negotiation",
+      "negotiation_files", "recipients",
       "sending", "approvals", "documents", "factor_requests", "signing_elsewhere", "text_search",
       "annexes", "contract_lists", "timeline")),
     (lazy("Renewals"), "renewals.page", "contract.read", ("renewals",)),
