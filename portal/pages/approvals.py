@@ -179,7 +179,7 @@ def redline_url(contract: Contract, revision: Revision) -> str:
     if contract.kind == "file":
         return ""
     if revisions.base(contract) is not None:
-        return url_for("negotiations.redline", reference=contract.reference, old=0, new=revision.number)
+        return url_for("negotiation_files.redline", reference=contract.reference, old=0, new=revision.number)
     return url_for("contracts.version", reference=contract.reference, number=revision.number)
 
 
