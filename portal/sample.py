@@ -129,6 +129,7 @@ What to try
   1. Sign in as Nora Whitfield and draft a contract: eight answers are enough.
   2. Send it. Every mail, text message and authenticator code is at {address}/mailbox
   3. Open the link there as the customer, sign, and check the sealed PDF at {address}/verify
+  4. Sign in as Sam Porter: a contract waits for his approval.
 """
 
 

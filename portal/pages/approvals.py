@@ -164,7 +164,8 @@ def moment_of(contract: Contract) -> str:
 
 
 def asked(contract: Contract) -> bool:
-    return any(row.moment == approvals.SHARE for row in approvals.open_rows(contract))
+    rows = approvals.open_rows(contract)
+    return any(row.moment == approvals.SHARE and approvals.is_live(contract, row) for row in rows)
 
 
 def shown_url(contract: Contract, revision: Revision) -> str:

@@ -25,7 +25,7 @@ def link(contract: Contract) -> str:
 
 def ask(
     contract: Contract, people: Mapping[str, list[Person]], rows: list[Approval], now: datetime, say: Say,
-    *, kind: str = "approval_asked",
+    *, moment: str, kind: str = "approval_asked",
 ) -> None:  # fmt: skip
     """One mail to each who may answer, naming all they are asked for; nobody is mailed about their own
     asking."""
@@ -39,13 +39,13 @@ def ask(
             reasons = list(dict.fromkeys(said.get(row.id, row.why) for row in theirs))
         asker = theirs[0].asked_by
         send(person, kind, contract, now, link(contract), asker=asker.name if asker else "",
-             reasons=reasons, asked_at=theirs[0].asked_at or now)  # fmt: skip
+             reasons=reasons, moment=moment, asked_at=theirs[0].asked_at or now)  # fmt: skip
 
 
-def tell_ready(contract: Contract, now: datetime) -> None:
-    """Everybody has approved: the owner can send it."""
-    page = notices.url(f"/contracts/{contract.reference}/send")
-    send(contract.owner, "approval_given", contract, now, page)
+def tell_ready(contract: Contract, moment: str, now: datetime) -> None:
+    """Everybody has approved: the owner can send it, or show it to the other side."""
+    page = notices.url(f"/contracts/{contract.reference}" + ("/send" if moment == "sign" else ""))
+    send(contract.owner, "approval_given", contract, now, page, moment=moment)
 
 
 def tell_returned(contract: Contract, by: Actor, reason: str, now: datetime) -> None:

@@ -62,7 +62,7 @@ def remind_one(row: Approval, now: datetime) -> None:
         return
     people = {row.id: approvers.to_ask(row.contract, row.roles, now)}
     say = approvals.reasons(row.contract, [row])
-    approval_mails.ask(row.contract, people, [row], now, say, kind="approval_reminder")
+    approval_mails.ask(row.contract, people, [row], now, say, moment=row.moment, kind="approval_reminder")
     approvals.record("approval.reminded", row.contract, SYSTEM, now, approval=row.id, number=number)
 
 

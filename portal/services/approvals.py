@@ -331,7 +331,8 @@ def go_on(contract: Contract, sha256: str, moment: str, *, by: Actor, now: datet
     if not rows:
         if moment == SIGN and contract.state == "approval":
             contract_states.become(contract, "ready_to_sign", by=SYSTEM, now=now, sha256=sha256)
-            approval_mails.tell_ready(contract, now)
+        if by.id != contract.owner.id:  # who pressed sees it
+            approval_mails.tell_ready(contract, moment, now)
         return
     step = min(row.step for row in rows)
     turn = [row for row in rows if row.step == step]
@@ -342,7 +343,7 @@ def go_on(contract: Contract, sha256: str, moment: str, *, by: Actor, now: datet
         ).execute()
     people = {row.id: approvers.to_ask(contract, row.roles, now) for row in turn}
     if fresh:
-        approval_mails.ask(contract, people, fresh, now, reasons(contract, fresh))
+        approval_mails.ask(contract, people, fresh, now, reasons(contract, fresh), moment=moment)
     if moment == SIGN:
         names = list(dict.fromkeys(each.name for asked in people.values() for each in asked))
         waits = ", ".join(names[:3]) or contract.owner.name
@@ -374,7 +375,8 @@ def is_live(contract: Contract, row: Approval) -> bool:
     """Whether the contract still stands where the answer matters."""
     if row.moment == SIGN:
         return contract.state == "approval"
-    return contract_states.is_editable(contract)
+    is_open = contract_states.is_editable(contract)
+    return is_open and row.sha256 == text_sha256(contract, revisions.current(contract))
 
 
 def approve(contract: Contract, *, sha256: str, by: Actor, now: datetime) -> None:

@@ -281,13 +281,18 @@ def advance_to_approval(contract: Contract, *, sha256: str, by: audit.Actor, now
         "internal_review": ("negotiation", NO_REVIEW),
         "negotiation": ("approval", NO_REVIEW),
     }
-    if contract.state not in (*steps, "approval", "ready_to_sign"):
-        raise Conflict(not_allowed(contract.state, "ready_to_sign"))
+    demand_before_signing(contract)
     while contract.state in steps:
         state, policy = steps[contract.state]
         if state == "approval" and was_shared(contract):
             policy = ""
         become(contract, state, by=by, now=now, sha256=sha256, policy=policy)
+
+
+def demand_before_signing(contract: Contract) -> None:
+    """Raise Conflict for a contract that is out for signature, or past it."""
+    if contract.state not in (*EDITABLE, "approval", "ready_to_sign"):
+        raise Conflict(not_allowed(contract.state, "ready_to_sign"))
 
 
 def was_shared(contract: Contract) -> bool:

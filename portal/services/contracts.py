@@ -242,8 +242,11 @@ def withdraw(contract: Contract, *, reason: str, by: audit.Actor, now: datetime)
         raise Invalid({"reason": _("Say why.")})
     if contract.state == "signing":
         raise Conflict(_("It is out for signature. Void the signing request first."))
+    from portal.services import approvals
+
     with transaction():
         contract_states.become(contract, "withdrawn", by=by, now=now, reason=reason.strip())
+        approvals.withdraw_open(contract)
 
 
 # -- What comes next ----------------------------------------------------------------------------

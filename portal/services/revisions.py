@@ -313,6 +313,7 @@ def make_ready(
     """
     from portal.services import approvals
 
+    contract_states.demand_before_signing(contract)
     approvals.demand_possible(contract, current(contract))
     agreements.demand_agreed(contract)
     revision = freeze(contract, by=by, now=now, prepared=prepared)

@@ -19,6 +19,7 @@ from portal.services import (
     approvers,
     audit,
     contract_states,
+    contracts,
     jobs,
     revisions,
     timeline,
@@ -474,6 +475,33 @@ def test_a_text_that_differs_gravely_is_looked_at_before_the_other_side_sees_it(
     assert contract.state == "draft"
     change_terms(contract, cast.ana, now, more_liability(20))
     assert approvals.before_sharing(contract, revisions.current(contract), now)
+
+
+def test_a_look_at_a_text_that_changed_is_asked_for_anew(cast, now, people):
+    contract = deal(cast, now)
+    change_terms(contract, cast.ana, now, more_liability(18))
+    approvals.ask_to_share(contract, revisions.current(contract), by=actor(cast.ana), now=now)
+    assert approvals.mine(contract, people["legal"], now)
+
+    change_terms(contract, cast.ana, now, more_liability(20))
+    assert approvals.mine(contract, people["legal"], now) == []
+    approvals.ask_to_share(contract, revisions.current(contract), by=actor(cast.ana), now=now)
+
+    [(row, _right)] = approvals.mine(contract, people["legal"], now)
+    approvals.approve(contract, sha256=row.sha256, by=actor(people["legal"]), now=now)
+    assert [state for _role, state in states(contract)] == ["void", "approved"]
+    subject = Notice.get(Notice.kind == "approval_given").subject
+    assert subject == f"{contract.reference} is approved: the other side may see it"
+
+
+def test_what_is_withdrawn_waits_for_nobody(cast, now, people):
+    contract = deal(cast, now, fee=Decimal("15500"))
+    put_up(contract, cast.ana, now)
+
+    contracts.withdraw(contract, reason="No longer wanted.", by=actor(cast.ana), now=now)
+
+    assert [state for _role, state in states(contract)] == ["void"]
+    assert approvals.mine(contract, people["finance"], now) == []
 
 
 # -- At the same moment ---------------------------------------------------------------------------

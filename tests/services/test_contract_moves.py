@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from portal.clock import utc_now
 from portal.errors import Conflict, NotAllowed, PortalError
 from portal.models.audit import AuditEvent
 from portal.models.base import transaction
@@ -24,7 +25,7 @@ from portal.services import (
     revisions,
 )
 from portal.services.contract_states import MOVES, NAMES, NO_APPROVAL, NO_REVIEW, become
-from tests.cast import person
+from tests.cast import person, sign_in
 from tests.services.approving import deal, prepared
 from tests.services.drafting import actor
 
@@ -191,3 +192,35 @@ def test_trail_and_state_agree_on_every_walk(cast, now, actors):
     assert audit_chains.verify()["faults"] == []
     assert {"draft", "approval", "negotiation"} <= reached
     assert contract_states.EDITABLE
+
+
+# -- The same on pages ----------------------------------------------------------------------------
+
+PAST = ("signing", "signed", "active", "completed", "archived", "withdrawn", "void")
+ROUTES = (
+    "ready", "reopening", "send/preparation", "send/reopening", "approval/given", "approval/return",
+    "approval/asking", "approval/taking-back", "withdrawal",
+)  # fmt: skip
+
+
+def test_no_page_moves_what_has_gone_out_or_ended_for_any_role(app, cast):
+    now = utc_now()
+    contract = deal(cast, now)
+    with_roles = {role: person(f"On-{role}", now, (role,)) for role in permissions.ROLES}
+    browsers = {}
+    for name, who in (with_roles | {"ana": cast.ana, "cleo": cast.cleo}).items():
+        browsers[name] = app.test_client()
+        sign_in(browsers[name], who, now)
+    typed = {"reason": "why", "sha256": "0" * 64}
+    events = AuditEvent.select().where(AuditEvent.chain == contract.id).count()
+
+    for state in PAST:
+        Contract.update(state=state).where(Contract.id == contract.id).execute()
+        for route in ROUTES:
+            asking = browsers if state == "signing" else {name: browsers[name] for name in ("ana", "legal")}
+            for name, browser in asking.items():
+                answer = browser.post(f"/contracts/{contract.reference}/{route}", data=typed)
+                assert answer.status_code in (403, 404, 409, 422), (state, route, name)
+        assert Contract.get_by_id(contract.id).state == state
+
+    assert AuditEvent.select().where(AuditEvent.chain == contract.id).count() == events
