@@ -23,7 +23,6 @@ from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
 from portal.services import (
-    agreements,
     code_messages,
     contract_search,
     contract_states,
@@ -174,7 +173,8 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         is_author=is_author,
         may_edit=contracts.may_edit(contract, me),
         may_reopen=is_author and contract.state in ("approval", "ready_to_sign"),
-        may_negotiate=contract.kind != "file" and (is_author or bool(agreements.last_shared(contract))),
+        may_negotiate=contract.kind != "file"
+        and (contract_states.was_shared(contract) or contracts.may_edit(contract, me)),
         may_withdraw=is_author
         and contract.state in contract_states.BEFORE_SIGNED
         and contract.state != "signing",

@@ -14,6 +14,7 @@ from portal.models.approvals import Approval
 from portal.models.base import Model
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope, Recipient, Task
+from portal.models.negotiation import Proposal
 from portal.models.notices import Notice
 from portal.models.parties import Counterparty, LegalEntity
 from portal.models.people import Person
@@ -65,9 +66,9 @@ def company_name() -> str:
 
 
 def waiting_for_me(person: Person, now: datetime) -> list[Row]:
-    """My approval, my signature, requests on my contracts, and my drafts, the most pressing first."""
-    approving = approvals_of(person, now)
-    return (approving + signatures_of(person) + tasks_of(person) + drafts_of(person))[:MOST_ROWS]
+    """My approval, my signature, requests and proposals on my contracts, my drafts; most pressing first."""
+    asked = approvals_of(person, now) + signatures_of(person) + tasks_of(person) + proposals_to(person)
+    return (asked + drafts_of(person))[:MOST_ROWS]
 
 
 def duties_of(person: Person, now: datetime) -> list[Row]:
@@ -151,6 +152,36 @@ def signatures_of(person: Person) -> list[Row]:
         )
         for r in rows
     ]
+
+
+def proposals_to(person: Person) -> list[Row]:
+    """Contracts of mine in which the other side waits for an answer, each once."""
+    waiting = (Proposal.state == "open") & (Proposal.side == "theirs")
+    query: Any = (
+        Proposal.select(
+            Proposal.contract, peewee.fn.COUNT(Proposal.id).alias("count"),
+            peewee.fn.MIN(Proposal.created_at).alias("since"),
+        )
+        .join(Contract)
+        .where(waiting & (Contract.owner == person) & (Contract.state == "negotiation"))
+        .group_by(Proposal.contract)
+        .order_by(peewee.SQL("since"))
+        .limit(MOST_ROWS)
+    )  # fmt: skip
+    return [
+        Row(
+            title=ngettext(
+                "%(party)s: one proposal to answer", "%(party)s: %(num)s proposals to answer", row.count,
+                party=party_name(row.contract),
+            ),
+            reference=row.contract.reference,
+            about=row.contract.title,
+            path=f"/contracts/{row.contract.reference}/negotiation",
+            action=_("Answer"),
+            since=row.since,
+        )
+        for row in query
+    ]  # fmt: skip
 
 
 def tasks_of(person: Person) -> list[Row]:

@@ -16,6 +16,7 @@ from portal.services import (
     audit,
     contracts,
     drafts,
+    home,
     jobs,
     negotiation,
     negotiation_news,
@@ -375,3 +376,15 @@ def test_an_internal_comment_is_no_news(cast, now):
 
     assert Notice.select().where(Notice.kind == "negotiation_news").count() == 0
     assert Negotiator.select().count() == 1
+
+
+def test_open_proposals_stand_on_the_owners_home_page(cast, now):
+    contract, ana, claire = opened(cast, now)
+    asked = negotiation.propose(contract, claire, RESPONSE, {"min": 25, "calendar": "always"}, now=now)
+    negotiation.propose(contract, ana, clause_place(contract), {"fr": "Autres mots."}, now=now)
+
+    [row] = home.proposals_to(cast.ana)
+    assert (row.title, row.reference) == ("Castellan Pharma SA: one proposal to answer", contract.reference)
+    assert home.proposals_to(cast.ben) == []
+    negotiation.reject(contract, asked.id, ana, reason="No.", now=now)
+    assert home.proposals_to(cast.ana) == []
