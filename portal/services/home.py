@@ -68,7 +68,8 @@ def company_name() -> str:
 def waiting_for_me(person: Person, now: datetime) -> list[Row]:
     """My approval, my signature, requests and proposals on my contracts, my drafts; most pressing first."""
     asked = approvals_of(person, now) + signatures_of(person) + tasks_of(person) + proposals_to(person)
-    return (asked + drafts_of(person))[:MOST_ROWS]
+    named = {row.reference for row in asked}
+    return (asked + [row for row in drafts_of(person) if row.reference not in named])[:MOST_ROWS]
 
 
 def duties_of(person: Person, now: datetime) -> list[Row]:
