@@ -77,6 +77,7 @@ def up(migrator, db):
         renewal = TextField(default="none")
         origin = TextField(default="signed")
         is_current = BooleanField(default=True)
+        reminded = IntegerField(null=True)
         began_at = UtcField()
 
         class Meta:

@@ -21,6 +21,7 @@ Task = Callable[[dict[str, Any], dict[str, bytes]], tuple[dict[str, Any], dict[s
 TASKS = {
     "render_contract": "portal.documents.render:contract_task",
     "render_signature_page": "portal.documents.render:signature_page_task",
+    "render_letter": "portal.documents.render:letter_task",
     "render_certificate": "portal.documents.render:certificate_task",
     "render_execution_parts": "portal.documents.render:execution_parts_task",
     "render_redline": "portal.documents.redline_pdf:child_task",

@@ -112,6 +112,39 @@ class SignaturePageLayout(TypedDict):
     signatures: list[SignatureSpot]
 
 
+class LetterParty(TypedDict):
+    name: str
+    lines: list[str]
+
+
+class LetterPart(TypedDict):
+    """What a letter says in one language."""
+
+    language: str
+    subject: str
+    paragraphs: list[str]
+
+
+class LetterLayout(TypedDict):
+    """A letter; every string but those of `parts` is in `language`. Empty strings leave their line out."""
+
+    language: str
+    title: str
+    footer: str
+    page_of: str
+    draft: str
+    dated: str
+    dated_at: str
+    sender: LetterParty
+    addressee: LetterParty
+    parts: list[LetterPart]
+    signed_for: str
+    signatory: str
+    position: str
+    signature: str  # the name as it was typed
+    signed: str  # when and how
+
+
 class CertificatePerson(TypedDict):
     """One recipient. An empty string or list leaves its line out."""
 

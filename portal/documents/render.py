@@ -27,7 +27,13 @@ from typing import Any
 
 from portal.documents import children
 from portal.documents.frames import Refused
-from portal.documents.layouts import CertificateData, ContractLayout, SignaturePageLayout, Stamp
+from portal.documents.layouts import (
+    CertificateData,
+    ContractLayout,
+    LetterLayout,
+    SignaturePageLayout,
+    Stamp,
+)
 
 TEMPLATES = Path(__file__).with_name("typst")
 NOWHERE = "/nonexistent"  # where packages are looked for: there are none
@@ -93,6 +99,11 @@ def signature_page(layout: SignaturePageLayout, *, pool: children.Pool | None = 
     return _rendered(_child(pool, "render_signature_page", layout))
 
 
+def letter_pdf(layout: LetterLayout, *, pool: children.Pool | None = None) -> bytes:
+    """A letter as tagged PDF/A-3a with PDF/UA-1. As `contract_pdf`."""
+    return _child(pool, "render_letter", layout).files["pdf"]
+
+
 def certificate_pdf(evidence: CertificateData, *, in_process: bool = False) -> bytes:
     """The certificate of completion as a file of its own, tagged, for people to keep."""
     if in_process:
@@ -138,6 +149,11 @@ def signature_page_task(
     values: dict[str, Any], files: dict[str, bytes]
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     return _placed("signature_page", values, values["frozen_at"])
+
+
+def letter_task(values: dict[str, Any], files: dict[str, bytes]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    pdf, _found = _compile("letter", values, at=values["dated_at"], standards=ARCHIVE)
+    return {}, {"pdf": pdf}
 
 
 def certificate_task(

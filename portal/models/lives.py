@@ -51,6 +51,7 @@ class ContractTerm(Model):
     renewal = peewee.TextField(default="none")  # none | agreement | tacit
     origin = peewee.TextField(default="signed")  # signed | tacit (nobody gave notice)
     is_current = peewee.BooleanField(default=True)
+    reminded = peewee.IntegerField(null=True)  # the last reminder: so many days before; 2 for 48 hours
     began_at = UtcField()
 
     class Meta:

@@ -19,6 +19,7 @@ from portal.models.people import Person
 from portal.pages import annexes as annexes_pages
 from portal.pages import approvals, factor_requests, message_states, sending
 from portal.pages import existing as existing_pages
+from portal.pages import lives as life_pages
 from portal.pages.forms import Form
 from portal.pages.guards import actor, person, requires
 from portal.pages.respond import leave, show
@@ -166,6 +167,7 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         tone=contract_states.TONES.get(contract.state, "none"),
         elsewhere=existing_pages.on_contract(contract),
         annexes=annexes_pages.on_contract(contract),
+        life=life_pages.on_contract(contract),
         is_over=contract.state in contract_states.WITHOUT_FORCE,
         step=step,
         step_url=step_url(step, contract),

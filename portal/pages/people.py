@@ -14,7 +14,7 @@ from portal.pages import guards
 from portal.pages.forms import Form
 from portal.pages.guards import requires
 from portal.pages.respond import leave, refuse, show
-from portal.services import people, permissions, second_factors, sessions, sign_on_providers
+from portal.services import handovers, people, permissions, second_factors, sessions, sign_on_providers
 
 bp = Blueprint("people", __name__)
 
@@ -58,6 +58,7 @@ def one(person_id: str, status: int = 200, problem: str = "") -> Response:
         codes_left=second_factors.codes_left(person),
         providers=[provider.name for provider in sign_on_providers.of(person)],
         is_me=guards.person().id == person.id,
+        owns=len(handovers.of(person)),
         problem=problem,
     )
 

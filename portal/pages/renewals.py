@@ -52,6 +52,8 @@ def row_words(row: renewals.Row) -> dict[str, Any]:
         "tone": tone(row),
         "happens": row.happens,
         "is_mine": contracts.is_author(contract, person()),
+        "is_over": row.notice_given_on is not None,
+        "owner": contract.owner.name,
     }
 
 

@@ -21,6 +21,7 @@ from portal.services import audit, permissions
 
 NO_REVIEW = "no review asked for"
 NO_APPROVAL = "no approval asked for"
+NO_CHECKLIST = "no checklist asked for"
 EDITABLE = ("draft", "internal_review", "negotiation")
 BEFORE_SIGNED = (*EDITABLE, "approval", "ready_to_sign", "signing")
 WITHOUT_FORCE = ("withdrawn", "declined", "void")
@@ -117,13 +118,18 @@ MOVES: dict[tuple[str, str], Move] = {
     ("renewal_due", "renewed"): Move("renewed", (*AUTHOR, *SYSTEM), "renewal_agreed"),
     ("active", "expired"): Move("expired", SYSTEM, "term_over"),
     ("renewal_due", "expired"): Move("expired", SYSTEM, "term_over"),
-    ("active", "terminated"): Move("terminated", AUTHOR, "ground_in_contract", needs_reason=True),
-    ("renewal_due", "terminated"): Move("terminated", AUTHOR, "ground_in_contract", needs_reason=True),
+    ("active", "terminated"): Move("terminated", (*AUTHOR, *SYSTEM), "ground_in_contract", needs_reason=True),
+    ("renewal_due", "terminated"): Move(
+        "terminated", (*AUTHOR, *SYSTEM), "ground_in_contract", needs_reason=True
+    ),
     ("suspended", "terminated"): Move("terminated", AUTHOR, "ground_in_contract", needs_reason=True),
     ("expired", "completed"): Move("closed", MANAGER, "exit_done"),
     ("terminated", "completed"): Move("closed", MANAGER, "exit_done"),
     ("renewed", "completed"): Move("closed", MANAGER, "exit_done"),
     ("completed", "archived"): Move("archived", SYSTEM, "archive_due"),
+    # A bare file, which promises nothing to run, and an amendment, which goes with its contract.
+    ("signed", "archived"): Move("archived", SYSTEM, "archive_due"),
+    ("archived", "completed"): Move("unarchived", ("legal",), needs_reason=True),
 } | {
     (state, end): move
     for state in BEFORE_SIGNED
@@ -148,7 +154,11 @@ class Attempt:
 Guard = Callable[[Contract, Attempt], str]
 GUARDS: dict[str, Guard] = {}
 # What somebody else will add: each guard that only a policy can meet until then.
-BY_POLICY = {"comments_answered": NO_REVIEW, "both_agreed": NO_REVIEW}
+BY_POLICY = {
+    "comments_answered": NO_REVIEW,
+    "both_agreed": NO_REVIEW,
+    "checklist_accepted": NO_CHECKLIST,
+}
 
 
 def guard(name: str) -> Callable[[Guard], Guard]:

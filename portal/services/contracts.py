@@ -112,6 +112,7 @@ def create(
     signatory: Signatory | None = None,
     copied_from: Contract | None = None,
     base: tuple[dict[str, Any], list[dict[str, Any]]] | None = None,
+    reference: str = "",
 ) -> Contract:
     """A new draft with its first revision. Raises Invalid for a side that is none.
 
@@ -124,7 +125,7 @@ def create(
     text["side"] = side
     with transaction():
         contract: Contract = Contract.add(
-            reference=next_reference(entity.reference_prefix, now.year),
+            reference=reference or next_reference(entity.reference_prefix, now.year),
             title=title,
             kind=kind,
             side=side,
@@ -206,8 +207,10 @@ def people(contract: Contract) -> list[ContractContact]:
 # -- Changing ---------------------------------------------------------------------------------
 
 
-def change_owner(contract: Contract, owner: Person, *, by: audit.Actor, now: datetime) -> None:
-    """Give the contract to somebody else on our side who may draft contracts."""
+def change_owner(
+    contract: Contract, owner: Person, *, by: audit.Actor, now: datetime, note: str = ""
+) -> None:
+    """Give the contract to somebody else on our side who may draft contracts, with a note for them."""
     if not owner.is_staff or not permissions.allows(owner, "contract.edit"):
         raise Invalid({"owner": _("%(name)s may not own contracts.", name=owner.name)})
     with transaction():
@@ -231,7 +234,7 @@ def change_owner(contract: Contract, owner: Person, *, by: audit.Actor, now: dat
             by=by,
             now=now,
             facts={"from": before, "to": owner.id},
-            personal={"to_name": owner.name},
+            personal={"to_name": owner.name} | ({"note": note} if note else {}),
         )
     contract.owner, contract.waiting_for, contract.updated_at = owner, waiting, now
 

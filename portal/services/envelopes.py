@@ -325,6 +325,7 @@ def complete(envelope: Envelope, by: Actor, now: datetime) -> None:
     contract = envelope.contract
     record("envelope.completed", envelope, by, now, document_sha256=envelope.document.sha256)
     contract_states.become(contract, "signed", by=by, now=now, sha256=envelope.document.sha256)
+    jobs.add("follow_contract", {"contract": contract.id}, key=f"follow:{contract.id}:signed", now=now)
     is_theirs = registry.capabilities(envelope.provider).seals
     jobs.add(
         "fetch_executed" if is_theirs else "seal_envelope", {"envelope": envelope.id},

@@ -115,7 +115,7 @@ def facts_of(contract: Contract) -> dict[str, Any]:
         "phi": contract.has_phi,
         "flags": set(contract.flags),
         "liability": money.liability(terms) if terms else None,
-        "is_support": contract.kind == "support",
+        "is_support": contract.kind in ("support", "amendment"),
     }
 
 

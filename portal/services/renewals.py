@@ -57,11 +57,13 @@ def board(
     until = now.date() + timedelta(days=days + 1)
     day = decide_by()
     query = (
-        ContractTerm.select(ContractTerm, Contract, ContractLife, Counterparty)
+        ContractTerm.select(ContractTerm, Contract, ContractLife, Counterparty, Person)
         .join(Contract)
         .join(ContractLife, on=(ContractLife.contract == Contract.id), attr="life")
         .switch(Contract)
         .join(Counterparty, peewee.JOIN.LEFT_OUTER)
+        .switch(Contract)
+        .join(Person)
         .where(ContractTerm.is_current & Contract.state.in_(RUNNING) & (day <= until))
         .order_by(day, Contract.id)
     )
@@ -91,7 +93,18 @@ def parsed(day: str) -> date | None:
 
 
 def newest_terms(ids: list[str]) -> dict[str, dict[str, Any]]:
-    """The terms each contract runs by, read together."""
+    """The terms each contract runs by, read together; of an amended one those of the amendment."""
+    amended: Any = (
+        Contract.select(Contract.id, Contract.parent_id)
+        .where(Contract.parent_id.in_(ids) & Contract.state.in_(lives.SIGNED))
+        .order_by(Contract.amendment_number)
+    )
+    by = {row.parent_id: row.id for row in amended} if ids else {}
+    found = own_terms([*ids, *by.values()])
+    return {each: found[by.get(each, each)] for each in ids}
+
+
+def own_terms(ids: list[str]) -> dict[str, dict[str, Any]]:
     newest: Any = (
         Revision.select(Revision.contract, peewee.fn.MAX(Revision.number).alias("number"))
         .where(Revision.contract.in_(ids))
@@ -129,5 +142,4 @@ def is_due(contract: Contract, now: datetime) -> bool:
     life, term = lives.of(contract), lives.term(contract)
     if life is None or term is None or contract.state not in RUNNING or life.notice_given_on:
         return False
-    decide_on = term.notice_on or term.ends_on
-    return decide_on is not None and decide_on - LEAD <= lives.today(life, now)
+    return day_of(term) < date.max and day_of(term) - LEAD <= lives.today(life, now)

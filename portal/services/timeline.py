@@ -53,6 +53,8 @@ def note_of(event: Event) -> str:
     reason = str(event["details"].get("reason", "")) if event["act"] != "contract.rejected" else ""
     if reason:
         return _("Reason: %(reason)s", reason=reason)
+    if event["details"].get("note"):
+        return str(event["details"]["note"])
     if event["act"] == "contract.approved" and event["facts"].get("policy"):
         return _("No rule asks for review or approval.")
     if event["act"] == "approval.asked" and event["facts"].get("lapsed"):
@@ -147,6 +149,32 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "contract.withdrawn": lambda e: _("%(who)s withdrew it", who=who(e)),
     "contract.recalled": lambda e: _("It is no longer out for signature"),
     "contract.voided": lambda e: _("%(who)s declared it void", who=who(e)),
+    "contract.accepted": lambda e: (
+        _("It begins")
+        if e["facts"].get("policy") and e["by"]["kind"] == "system"
+        else _("%(who)s began with it", who=who(e))
+    ),
+    "contract.activated": lambda e: _("It is live"),
+    "contract.amended": lambda e: _(
+        "Amendment %(reference)s was signed", reference=e["facts"].get("amendment", "")
+    ),
+    "contract.renewed": lambda e: _("Renewed by %(reference)s", reference=e["facts"].get("renewal", "")),
+    "contract.expired": lambda e: _("Its term ended"),
+    "contract.terminated": lambda e: _("It was terminated"),
+    "contract.closed": lambda e: _("%(who)s closed it", who=who(e)),
+    "renewal.drafted": lambda e: _(
+        "%(who)s began to renew it with %(reference)s", who=who(e), reference=e["facts"].get("reference", "")
+    ),
+    "amendment.drafted": lambda e: _(
+        "%(who)s began amendment %(reference)s", who=who(e), reference=e["facts"].get("reference", "")
+    ),
+    "term.renewed": lambda e: _("It renewed by itself"),
+    "notice.missed": lambda e: _("The last day to give notice passed and nobody acted"),
+    "renewal.reminded": lambda e: _("The owner was reminded of the last day to act"),
+    "letter.drafted": lambda e: _("%(who)s drafted a letter of notice", who=who(e)),
+    "letter.withdrawn": lambda e: _("%(who)s dropped the letter of notice", who=who(e)),
+    "letter.signed": lambda e: _("%(who)s signed the letter of notice", who=who(e)),
+    "notice.given": lambda e: _("The letter of notice was sealed and sent"),
     "contract.archived": lambda e: _("Archived"),
     "contract.text_shared": lambda e: _(
         "%(who)s shared revision %(number)s with the other side",

@@ -39,6 +39,7 @@ KINDS = {
     "sealed": lazy("a file under our company seal"),
     "provider": lazy("the copy a signing provider gave us"),
     "given": lazy("a copy of a contract signed elsewhere"),
+    "letter": lazy("a letter under our company seal"),
 }
 # From the weakest to the strongest.
 # What was checked, the weakest first; the later ones also by an outside provider.

@@ -14,6 +14,7 @@ from werkzeug.routing import AnyConverter, Rule
 
 from portal.models.contracts import Contract, Document
 from portal.models.envelopes import Task
+from portal.models.lives import Letter
 from portal.models.negotiation import Comment, Negotiator, Proposal
 from portal.pages import section_forms
 from portal.pages.section_fields import SECTIONS, STEPS
@@ -152,6 +153,10 @@ def tokens(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
     return [world.tokens[name] for name in names]
 
 
+def letter_ids(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
+    return [row.id for row in Letter.select().where(Letter.contract == contract_of(world, given))]
+
+
 def kept(name: str) -> Callable[[World, Rule, dict[str, Any]], list[str]]:
     return lambda world, rule, given: world.ids[name]
 
@@ -217,6 +222,7 @@ VALUES: dict[str, Callable[[World, Rule, dict[str, Any]], list[Any]]] = {
     "import_id": kept("archive_import"),
     "imported_id": kept("imported_envelope"),
     "existing_id": kept("existing_batch"),
+    "letter_id": letter_ids,
 }
 
 

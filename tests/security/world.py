@@ -67,6 +67,7 @@ from portal.services import (
     invitation_codes,
     jobs,
     key_sets,
+    letters,
     links,
     negotiation,
     new_contracts,
@@ -248,6 +249,7 @@ def quick_work() -> Iterator[None]:
         mock.patch.object(passwords, "hasher", return_value=hasher),
         mock.patch.dict(key_sets.COST, n=2**10),
         mock.patch.object(revisions, "rendering", canned_rendering),
+        mock.patch.object(letters, "typeset", return_value=signing.printed(1, 2).pdf),
         mock.patch.object(documents, "put_pages", canned_pages),
         mock.patch.object(intake, "admit", canned_intake),
         mock.patch.object(demonstration, "sample_pdf", return_value=signing.printed(1, 2).pdf),
@@ -493,6 +495,13 @@ def signed_elsewhere(world: World, now: datetime) -> None:
     made = existing.register(given, samples.pdf(), "Zephyrine paper.pdf", by=by(world), now=now)
     existing.note_typing(made, by=by(world), now=now)
     world.contracts["elsewhere"] = Contract.get_by_id(made.id)
+    signs = Signatory.create(
+        entity=world.cast.entity, person=world.cast.ben, title="Director", created_at=now
+    )
+    letters.draft(
+        world.contracts["elsewhere"], letters.Asked("end", signs.id, "Quillgate ground"),
+        by=by(world), now=now,
+    )  # fmt: skip
     lines = (samples.line(2, title="Zephyrine two"), samples.line(3, title="Zephyrine three", side="both"))
     pack = samples.zip_of({"2.pdf": samples.pdf(2), "3.pdf": samples.pdf(3)})
     batch = existing_batches.create(
