@@ -13,6 +13,8 @@ from typing import Any
 
 from portal import i18n
 from portal.clock import utc_now
+from portal.documents import render
+from portal.models.base import transaction
 from portal.models.connections import Connection
 from portal.models.contracts import Contract, Revision
 from portal.models.envelopes import Envelope, Recipient
@@ -24,11 +26,14 @@ from portal.services import (
     approvals,
     approvers,
     ceremonies,
+    closing,
     connections,
     contracts,
     drafts,
     entities,
     envelopes,
+    existing,
+    following,
     handlers,
     installation,
     jobs,
@@ -232,6 +237,61 @@ def tell(world: World, now: datetime) -> None:
     negotiate(world, now - 26 * timedelta(hours=1))
     draft(world, replace(small, product="Mereworth Stock", length_months=24), now - 2 * timedelta(hours=1))
     draft(world, replace(vendor(world), product="Brightwell Campaigns"), now - timedelta(hours=1))
+    after_signature(world, now)
+
+
+# --- after signature ---------------------------------------------------------------------------
+
+
+def after_signature(world: World, now: datetime) -> None:
+    """Signed on paper long ago: one to decide about soon, one that was closed, one in the archive."""
+    today, day = now.date(), timedelta(days=1)
+    paper(
+        world, "Support for Brightwell Mail", now, start_on=today - 660 * day, end_on=today + 72 * day,
+        renewal="tacit", renewal_months=12, notice_value=60, notice_unit="days",
+    )  # fmt: skip
+    for title, closed_on in (
+        ("Support for Mereworth Ledger", today - 30 * day),
+        ("Support for Mereworth Classic", today - 400 * day),
+    ):
+        contract = paper(world, title, now, start_on=closed_on - 750 * day, end_on=closed_on - 20 * day)
+        end(contract, closed_on, now)
+    jobs.add("archive_contracts", now=now, key="sample-archive")
+    jobs.run_due("sample", lambda: now)
+
+
+def paper(world: World, title: str, now: datetime, **dates: Any) -> Contract:
+    said = existing.Existing(
+        title=title, side="customer" if "Brightwell" in title else "supplier", entity=world.entity,
+        party=(world.crm if "Brightwell" in title else world.optics).name, owner=world.nora,
+        signed_on=dates["start_on"] - timedelta(days=9), fee=Decimal("640.00"), currency="EUR",
+        level="standard", **dates,
+    )  # fmt: skip
+    return existing.register(said, page(title), f"{title}.pdf", by=world.by, now=now)
+
+
+def end(contract: Contract, closed_on: date, now: datetime) -> None:
+    """Let its term run out, then close it as the service manager does."""
+    with transaction():
+        following.follow(contract, now=now)
+    manager = Person.get(Person.name == "Ines Duarte")
+    fresh = Contract.get_by_id(contract.id)
+    closing.close(fresh, closed_on=closed_on, done=closing.DUTIES, by=actor(manager), now=now)
+
+
+def page(title: str) -> bytes:
+    """What a scanned contract would be: one page of its own."""
+    mine = {"name": str(OUR_COMPANY["name"]), "lines": [str(OUR_COMPANY["address"])]}
+    return render.letter_pdf(
+        {
+            "language": "en", "title": title, "footer": title, "page_of": "Page {page} of {pages}",
+            "draft": "", "dated": "", "dated_at": "2020-01-01T00:00:00+00:00", "sender": mine,
+            "addressee": {"name": "", "lines": []},
+            "parts": [{"language": "en", "subject": title, "paragraphs": ["Signed on paper."]}],
+            "signed_for": "For both parties", "signatory": "Signed on paper", "position": "", "signature": "",
+            "signed": "",
+        }
+    )  # fmt: skip
 
 
 def answers(world: World) -> new_contracts.FastLane:

@@ -17,6 +17,7 @@ MODULES = (
     "lives",
     "letters",
     "handovers",
+    "archives",
     "contracts",
     "text_search",
     "contract_lists",

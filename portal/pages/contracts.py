@@ -17,7 +17,7 @@ from portal.models.notices import Notice
 from portal.models.parties import Counterparty
 from portal.models.people import Person
 from portal.pages import annexes as annexes_pages
-from portal.pages import approvals, factor_requests, message_states, sending
+from portal.pages import approvals, archives, factor_requests, message_states, sending
 from portal.pages import existing as existing_pages
 from portal.pages import lives as life_pages
 from portal.pages.forms import Form
@@ -147,7 +147,11 @@ def owner_options() -> list[tuple[str, str]]:
 @bp.get("/contracts/<reference>")
 @requires("contract.read")
 def page(reference: str) -> Response:
-    return contract_page(contracts.get(reference, person()))
+    try:
+        contract = contracts.get(reference, person())
+    except NotFound:
+        return archives.tombstone_page(reference)
+    return contract_page(contract)
 
 
 def contract_page(contract: Contract, form: Form | None = None, status: int = 200) -> Response:
@@ -168,6 +172,7 @@ def contract_page(contract: Contract, form: Form | None = None, status: int = 20
         elsewhere=existing_pages.on_contract(contract),
         annexes=annexes_pages.on_contract(contract),
         life=life_pages.on_contract(contract),
+        archive=archives.on_contract(contract),
         is_over=contract.state in contract_states.WITHOUT_FORCE,
         step=step,
         step_url=step_url(step, contract),
@@ -280,6 +285,8 @@ def people_note(contract: Contract) -> str:
 
 def promises(contract: Contract, revision: Any) -> list[Any]:
     """What is promised, as sentences, with what differs from the template."""
+    if existing_pages.has_no_terms(contract):
+        return []
     if revisions.terms_mode(contract) == revisions.NO_TERMS or shape.read(revision.terms)[1]:
         return []
     skipped = ("commercial.fee", "commercial.renewal", "commercial.liability_cap", "commercial.governing_law")

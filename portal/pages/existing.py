@@ -25,10 +25,12 @@ from portal.services import (
     existing_batches,
     existing_csv,
     existing_zip,
+    lives,
     new_contracts,
     parties,
     permissions,
 )
+from portal.services.contract_states import ELSEWHERE, takes_terms
 
 bp = Blueprint("existing", __name__)
 ONE, FILE, PAGE, STATE = (
@@ -296,14 +298,17 @@ def act(existing_id: str, move: Any, said: str) -> Response:
     return stay(url, STATE, **context(existing_batches.get(existing_id), said))
 
 
+def has_no_terms(contract: Any) -> bool:
+    """Whether it was signed elsewhere and nobody has typed its terms yet."""
+    life = lives.of(contract) if ELSEWHERE in contract.flags else None
+    return life is not None and not life.transcribed_by
+
+
 # --- On the page of a contract --------------------------------------------------------------------------
 
 
 def on_contract(contract: Any) -> dict[str, Any]:
     """What the page of a contract says of being signed elsewhere."""
-    from portal.services import lives
-    from portal.services.contract_states import ELSEWHERE, takes_terms
-
     life = lives.of(contract) if ELSEWHERE in contract.flags else None
     if life is None:
         return {}
@@ -315,7 +320,7 @@ def on_contract(contract: Any) -> dict[str, Any]:
         "giver": existing.name_of(life.given_by),
         "given_on": lives.today(life, life.given_at) if life.given_at else None,
         "signed_on": life.signed_on,
-        "may_type": contracts.may_edit(contract, me),
+        "may_type": contracts.may_type(contract, me),
         "may_confirm": waits and life.transcribed_by != me.id and permissions.allows(me, "contract.edit"),
         "waits": waits,
     }

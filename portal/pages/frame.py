@@ -17,7 +17,7 @@ from portal.services import home, permissions
 MENU = (
     (lazy("Home"), "home.page", None, ("home",)),
     (lazy("Contracts"), "contracts.index", "contract.read",
-     ("contracts", "new_contracts", "bulk", "existing", "lives", "letters", "handovers", "drafts",
+     ("contracts", "new_contracts", "bulk", "existing", "lives", "letters", "handovers", "archives", "drafts",
       "draft_steps", "clauses", "recipients", "sending", "approvals", "documents", "factor_requests",
       "signing_elsewhere", "text_search", "annexes", "contract_lists", "timeline", "negotiation",
       "negotiation_files")),

@@ -227,6 +227,7 @@ def find(filters: Filters, order: Order, most: int) -> tuple[list[Key], Key | No
         rows = order.next([Contract.id.in_(ids), *exactly(filters)], RARE)
         return [row[:2] for row in rows if has_words(row, typed)][:most], None
     streams, served = indexed(filters)
+    streams = [[*conditions, *daily(filters)] for conditions in streams]
     if not typed and served == asked(filters):
         return [row[:2] for row in order.merged(streams, most)], None
     return walk(filters, order, streams, most, typed)
@@ -251,6 +252,11 @@ def walk(
 def asked(filters: Filters) -> set[str]:
     """Which of the filters are set."""
     return {name for name in ("party", "owner", "states", "side") if getattr(filters, name)}
+
+
+def daily(filters: Filters) -> list[Any]:
+    """The archive stays out of lists until somebody asks for it, or searches for words."""
+    return [] if filters.states or filters.words else [Contract.state != "archived"]
 
 
 def indexed(filters: Filters) -> tuple[list[list[Any]], set[str]]:

@@ -47,13 +47,18 @@ ROLE_NAMES = {
 def get(reference: str, person: Person | None) -> Contract:
     """The contract people quote by this reference. Raises NotFound for strangers too."""
     found = Contract.get_or_none(Contract.reference == reference) if "\0" not in reference else None
-    if found is None or not permissions.allows(person, "contract.read"):
+    if found is None or found.deleted_at is not None or not permissions.allows(person, "contract.read"):
         raise NotFound
     return found
 
 
 def may_edit(contract: Contract, person: Person | None) -> bool:
-    """Whether this person may change the contract's text, or type terms beside it, now."""
+    """Whether this person may change the contract's text now."""
+    return contract_states.is_editable(contract) and is_author(contract, person)
+
+
+def may_type(contract: Contract, person: Person | None) -> bool:
+    """Whether this person may change the terms now: of a draft, or typed beside a text signed elsewhere."""
     return contract_states.takes_terms(contract) and is_author(contract, person)
 
 
@@ -213,6 +218,8 @@ def change_owner(
     """Give the contract to somebody else on our side who may draft contracts, with a note for them."""
     if not owner.is_staff or not permissions.allows(owner, "contract.edit"):
         raise Invalid({"owner": _("%(name)s may not own contracts.", name=owner.name)})
+    if contract.state == "archived":
+        raise Conflict(_("What is archived is not changed any more."))
     with transaction():
         before = contract.owner_id  # type: ignore[attr-defined]
         if before == owner.id:
@@ -387,6 +394,19 @@ def signed(contract: Contract) -> NextStep:
     return NextStep(title, _("The signed PDF is being closed with the company seal."))
 
 
+def running(contract: Contract) -> NextStep:
+    """Until when it runs, and what happens then by itself."""
+    from portal.services import lives
+
+    life, term = lives.of(contract), lives.term(contract)
+    title = _("This contract is “%(state)s”.", state=contract_states.shown_name(contract))
+    if life is None or term is None:
+        return NextStep(title)
+    if life.notice_given_on is not None:
+        return NextStep(title, lives.ends(life.ends_on or term.ends_on))
+    return NextStep(title, lives.if_nobody_acts(term, lives.text(contract)))
+
+
 def ended(contract: Contract) -> NextStep:
     return NextStep(_("This contract is “%(state)s”.", state=contract_states.shown_name(contract)))
 
@@ -399,4 +419,6 @@ STEPS: dict[str, Callable[[Contract], NextStep]] = {
     "ready_to_sign": ready,
     "signing": signing,
     "signed": signed,
+    "active": running,
+    "renewal_due": running,
 }

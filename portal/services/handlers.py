@@ -6,6 +6,8 @@ from importlib import import_module
 
 MODULES = (
     "portal.services.account_checks",
+    "portal.services.archiving",
+    "portal.services.deletions",
     "portal.services.approval_reminders",
     "portal.services.audit_chains",
     "portal.services.bulk_checks",

@@ -49,6 +49,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
         "audit.read",
     },
     "legal": APPROVE
+    | {"contract.hold", "contract.unarchive", "contract.delete"}
     | {"contract.edit_all", "contract.edit", "contract.void", "party.edit", "template.edit", "audit.read"},
     "finance": APPROVE,
     "service_approver": APPROVE | {"template.edit"},
@@ -57,6 +58,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "service_manager": READ | {"contract.comment", "contract.run", "party.edit", "audit.read"},
     ADMINISTRATOR: OVERSEE
     | {
+        "contract.delete",  # with legal, never alone
         "contract.reassign",  # a new owner, when the old one has left
         "person.edit",
         "entity.edit",

@@ -45,6 +45,8 @@ WORK = {
     "follow_contract": lazy("See what a contract’s dates ask for"),
     "follow_contracts": lazy("See which contracts begin, renew or end"),
     "seal_letter": lazy("Seal a letter of notice"),
+    "archive_contracts": lazy("Archive what is over, and compare archived files"),
+    "delete_contract": lazy("Delete a contract that two people gave up"),
     "make_demonstration": lazy("Make the sample PDF for consumers"),
     "fold_chains": lazy("Sign the history"),
     "check_audit": lazy("Check the history"),

@@ -18,6 +18,7 @@ from portal.models.jobs import Job
 from portal.models.notices import Notice
 from portal.services import (
     account_checks,
+    archiving,
     audit_chains,
     connections,
     heartbeat,
@@ -67,10 +68,23 @@ def concerns(now: datetime) -> list[Concern]:
         history,
         backup,
         events_out,
+        archive,
         failed,
     )
     found = [concern for check in checks for concern in check(now)]
     return sorted(found, key=lambda each: not each.blocks)
+
+
+def archive(_now: datetime) -> Iterator[Concern]:
+    """Contracts whose files are no longer those that were kept."""
+    found = archiving.damaged()
+    if found:
+        yield Concern(
+            "archive-damaged",
+            _("Files do not match their fingerprints: %(names)s. Bring them back from a backup.",
+              names=", ".join(found[:10])),
+            blocks=False,
+        )  # fmt: skip
 
 
 def keys_here(_now: datetime) -> Iterator[Concern]:

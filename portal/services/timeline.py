@@ -108,13 +108,10 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "contract.shared": unless_policy(lambda e: _("%(who)s showed it to the other party", who=who(e))),
     "contract.agreed": unless_policy(lambda e: _("Both sides agree on the text")),
     "contract.declined": lambda e: _("The other party ended it"),
-    "contract.accepted": lambda e: _("%(who)s began setting it up", who=who(e)),
     "contract.activated": lambda e: _("It is live"),
-    "contract.amended": lambda e: _("A signed amendment changed it"),
     "contract.suspended": lambda e: _("%(who)s suspended the service", who=who(e)),
     "contract.resumed": lambda e: _("%(who)s ended the suspension", who=who(e)),
     "contract.brought_up": lambda e: _("The last day to give notice is near"),
-    "contract.renewed": lambda e: _("It goes on for another period"),
     "contract.expired": lambda e: _("Its time is over"),
     "contract.terminated": lambda e: _("%(who)s ended it", who=who(e)),
     "contract.closed": lambda e: _("%(who)s closed it: what was owed at the end is done", who=who(e)),
@@ -154,14 +151,10 @@ WORDS: dict[str, Callable[[Event], str]] = {
         if e["facts"].get("policy") and e["by"]["kind"] == "system"
         else _("%(who)s began with it", who=who(e))
     ),
-    "contract.activated": lambda e: _("It is live"),
     "contract.amended": lambda e: _(
         "Amendment %(reference)s was signed", reference=e["facts"].get("amendment", "")
     ),
     "contract.renewed": lambda e: _("Renewed by %(reference)s", reference=e["facts"].get("renewal", "")),
-    "contract.expired": lambda e: _("Its term ended"),
-    "contract.terminated": lambda e: _("It was terminated"),
-    "contract.closed": lambda e: _("%(who)s closed it", who=who(e)),
     "renewal.drafted": lambda e: _(
         "%(who)s began to renew it with %(reference)s", who=who(e), reference=e["facts"].get("reference", "")
     ),
@@ -195,6 +188,17 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "proposal.rejected": lambda e: _("%(who)s rejected a proposal", who=who(e)),
     "proposal.countered": lambda e: _("%(who)s answered with another proposal", who=who(e)),
     "proposal.withdrawn": lambda e: _("%(who)s took a proposal back", who=who(e)),
+    "contract.unarchived": lambda e: _("%(who)s took it out of the archive", who=who(e)),
+    "hold.set": lambda e: _("%(who)s holds it", who=who(e)),
+    "hold.lifted": lambda e: _("%(who)s lifted the hold", who=who(e)),
+    "archive.checked": lambda e: (
+        _("A file does not match its fingerprint")
+        if e["facts"].get("problem")
+        else _("Its files were compared with their fingerprints")
+    ),
+    "deletion.asked": lambda e: _("%(who)s proposed to delete it", who=who(e)),
+    "deletion.approved": lambda e: _("%(who)s approved the deletion", who=who(e)),
+    "deletion.withdrawn": lambda e: _("%(who)s dropped the deletion", who=who(e)),
     "revision.frozen": lambda e: _(
         "%(who)s fixed the text of revision %(number)s", who=who(e), number=e["facts"].get("number", "")
     ),

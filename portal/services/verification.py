@@ -32,6 +32,7 @@ LARGEST = 25 * 1000 * 1000
 POOL = children.Pool(size=2, patience=5)
 SECONDS, MEMORY_MB = 10, 512
 
+DELETED = lazy("This file belonged to a contract that has been deleted here.")
 NO_AUTHORITY = ("authority_missing",)
 FOREIGN = {"authority_missing", "certificate_unknown"}
 KINDS = {
@@ -106,6 +107,8 @@ def look_at(content: bytes, ca: bytes | None = None, *, registered: bool = True)
     digest = hashlib.sha256(content).hexdigest()
     row = RegisteredFile.get_or_none(RegisteredFile.sha256 == digest) if registered and ca is None else None
     verdict = checked(content, ca if ca is not None else own_ca() if registered else b"")
+    if row is not None and row.facts.get("deleted"):
+        return Answer("unknown", verdict.kind, digest, len(content), reasons=(str(DELETED),))
     if row is not None or (ca is not None and verdict.ok):
         return genuine(content, digest, verdict, row)
     origin = origin_of(content, verdict) if registered and ca is None else None

@@ -37,6 +37,7 @@ from portal.models.envelopes import Envelope, OutsideFactor, Recipient
 from portal.models.event_receivers import EventDelivery
 from portal.models.imports import ArchiveImport, ImportedEnvelope
 from portal.models.jobs import Job
+from portal.models.lives import ContractLife
 from portal.models.negotiation import Comment, Negotiator
 from portal.models.notices import Notice
 from portal.models.parties import Contact, Counterparty, LegalEntity, Signatory
@@ -54,6 +55,7 @@ from portal.services import (
     clause_library,
     connections,
     contracts,
+    deletions,
     documents,
     entities,
     envelopes,
@@ -502,6 +504,21 @@ def signed_elsewhere(world: World, now: datetime) -> None:
         world.contracts["elsewhere"], letters.Asked("end", signs.id, "Quillgate ground"),
         by=by(world), now=now,
     )  # fmt: skip
+    archived = existing.register(
+        samples.said(world.cast, title="Zephyrine old"),
+        samples.pdf(9),
+        "Zephyrine old.pdf",
+        by=by(world),
+        now=now,
+    )
+    Contract.update(state="archived").where(Contract.id == archived.id).execute()
+    ContractLife.update(
+        closed_on=now.date() - timedelta(days=400), archived_at=now, checked_at=now, retain_until=now.date()
+    ).where(ContractLife.contract == archived).execute()
+    legal = world.personas["legal"].person
+    assert legal is not None
+    world.contracts["archived"] = Contract.get_by_id(archived.id)
+    deletions.ask(world.contracts["archived"], "Quillgate reason", person=legal, by=SYSTEM, now=now)
     lines = (samples.line(2, title="Zephyrine two"), samples.line(3, title="Zephyrine three", side="both"))
     pack = samples.zip_of({"2.pdf": samples.pdf(2), "3.pdf": samples.pdf(3)})
     batch = existing_batches.create(
