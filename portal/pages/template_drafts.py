@@ -28,7 +28,7 @@ from portal.sla import conditions, defined_terms, variables, words
 
 bp = Blueprint("template_drafts", __name__, url_prefix="/templates")
 NEW, PAGE, CLAUSE = "templates/new.html", "templates/draft.html", "templates/clause.html"
-EMPTY, COPY = "empty", "copy"
+EMPTY, COPY, IMPORT = "empty", "copy", "import"
 
 
 # -- Beginning one ----------------------------------------------------------------------------------
@@ -51,20 +51,40 @@ def starting_points() -> dict[str, Any]:
 def create() -> Response:
     form = Form(request.form)
     name = {language: form.text(f"name.{language}", most=120) for language in LANGUAGES}
-    start = form.choice("start", (EMPTY, COPY))
+    start = form.choice("start", (EMPTY, COPY, IMPORT))
     source = templates.published(form.text("source", required=True))
     if source is None:
         form.refuse("source", _("Choose one of the templates."))
+    clauses: list[dict[str, Any]] | None = [] if start == EMPTY else None
+    if start == IMPORT:
+        clauses = imported_clauses(form, name)
     if form.errors or source is None:
         return show(NEW, None, 422, form=form, **starting_points())
     try:
         draft = template_drafts.begin(
-            name, source=source, clauses=[] if start == EMPTY else None, author=person(), by=actor(),
-            now=utc_now(),
-        )  # fmt: skip
+            name, source=source, clauses=clauses, author=person(), by=actor(), now=utc_now()
+        )
     except PortalError as error:
         return refuse(NEW, form, error, **starting_points())
     return leave(url_for(".page", draft_id=draft.id))
+
+
+def imported_clauses(form: Form, name: dict[str, str]) -> list[dict[str, Any]]:
+    """The clauses of the file sent; its title is the name where none was typed. Refuses the form."""
+    language = form.choice("language", LANGUAGES)
+    sent = request.files.get("file")
+    if form.errors:
+        return []
+    try:
+        found = template_drafts.imported(sent.read() if sent is not None else b"", language)
+    except Invalid as invalid:
+        form.errors.update(invalid.errors)
+        return []
+    if not name["en"]:
+        name["en"] = found.title[:120]
+    if language == "fr" and not name["fr"]:
+        name["fr"] = found.title[:120] or name["en"]
+    return found.clauses
 
 
 @bp.post("/<version_id>/draft")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, make_response, request, url_for
 
 from portal.clock import utc_now
-from portal.documents import markdown
+from portal.documents import markdown, template_texts
 from portal.errors import NotFound
-from portal.i18n import current
+from portal.i18n import NAMES, current
 from portal.i18n import gettext as _
 from portal.models.templates import TemplateVersion
 from portal.pages import provider_choice
@@ -28,6 +28,10 @@ from portal.services import (
 from portal.sla import conditions, sentences, words
 
 bp = Blueprint("templates", __name__)
+EXPORT_TYPES = {
+    "md": "text/markdown; charset=utf-8",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}
 
 
 @bp.get("/templates")
@@ -127,7 +131,8 @@ def shown(version: TemplateVersion, form: Form | None = None, status: int = 200)
         accounts=provider_choice.everything(),
         may_choose=permissions.allows(person(), "template.edit"),
         versions=templates.published_versions(version.template), draft=template_drafts.of(version.template),
-        newest=templates.newest(version.template), approved=approvals_of(version),
+        newest=templates.newest(version.template), languages=templates.languages_of(version),
+        language_names=NAMES, approved=approvals_of(version),
         happened=template_history.of(version.template), live=campaigns.live_counts(version.template),
     )  # fmt: skip
 
@@ -158,3 +163,23 @@ def bring_back(version_id: str) -> Response:
     version = found(version_id)
     templates.bring_back(version.template, by=actor(), now=utc_now())
     return leave(url_for(".page", version_id=version_id))
+
+
+@bp.get("/templates/<version_id>/export/<any(md, docx):form>")
+@requires("template.read")
+def export(version_id: str, form: str) -> Response:
+    """The wording in one language, as Markdown or for Word."""
+    version = found(version_id)
+    spoken = templates.languages_of(version)
+    language = request.args.get("language", "")
+    language = language if language in spoken else current() if current() in spoken else spoken[0]
+    title = templates.name_of(version, language)
+    if form == "md":
+        content: bytes = template_texts.to_markdown(title, version.clauses, language).encode()
+    else:
+        content = template_texts.to_word(title, version.clauses, language, at=version.published_at)
+    answer = make_response(content)
+    answer.headers["Content-Type"] = EXPORT_TYPES[form]
+    name = f"{version.template.key}-{version.number}-{language}.{form}"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer

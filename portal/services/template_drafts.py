@@ -15,19 +15,21 @@ from typing import Any
 
 import peewee
 
-from portal.documents import markdown
+from portal.documents import children, markdown, template_texts, word_read
+from portal.documents.frames import Refused
 from portal.errors import Conflict, Invalid, NotFound
 from portal.i18n import LANGUAGES
 from portal.i18n import gettext as _
 from portal.models.base import lock_row, transaction
 from portal.models.people import Person
 from portal.models.templates import Template, TemplateApproval, TemplateVersion
-from portal.services import audit, drafts, revisions, templates
+from portal.services import audit, documents, drafts, revisions, templates
 from portal.sla import conditions, variables
 from portal.sla.validate import Fault
 
 DRAFT = 0  # the number of what is not published: unique, so a template has one draft at most
 LONGEST_KEY = 60
+LARGEST_FILE = 5 * 2**20
 RESERVED = ("new", "drafts", "approvers", "library", "campaigns", "import")  # addresses of pages
 
 
@@ -117,6 +119,32 @@ def stem_of(title: str, otherwise: str) -> str:
     """A name in the letters of addresses."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_KEY] or otherwise
+
+
+def imported(content: bytes, language: str) -> template_texts.Read:
+    """The clauses of a Markdown or Word file in one language. Raises Invalid (`file`) or Unavailable."""
+    if not content:
+        raise Invalid({"file": _("Choose a file.")})
+    if len(content) > LARGEST_FILE:
+        raise Invalid({"file": _("This file is larger than %(size)s MB.", size=LARGEST_FILE // 2**20)})
+    if content.startswith(b"PK"):
+        try:
+            rows, _extras = word_read.read(content, pool=documents.POOL)
+        except (children.ChildFailed, children.Busy) as error:
+            raise documents.unavailable(error) from error
+        except Refused as error:
+            raise Invalid({"file": _("This Word file is damaged or unpacks to far too much.")}) from error
+        found = template_texts.from_word(rows, language)
+    else:
+        try:
+            found = template_texts.from_markdown(content.decode("utf-8").replace("\0", ""), language)
+        except UnicodeDecodeError as error:
+            raise Invalid({"file": _("This is neither a Word file nor a Markdown text in UTF-8.")}) from error
+    if not found.clauses:
+        raise Invalid({"file": _("There is no text in this file.")})
+    if any(len(text) > drafts.LONGEST_CLAUSE for each in found.clauses for text in each["text"].values()):
+        raise Invalid({"file": _("One of its clauses is too long. Give it more headings first.")})
+    return found
 
 
 # -- Reading ------------------------------------------------------------------------------------
