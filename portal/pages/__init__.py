@@ -32,6 +32,7 @@ MODULES = (
     "negotiation_outside",
     "recipients",
     "sending",
+    "signing_deadline",
     "approvals",
     "signing_elsewhere",
     "factor_requests",

@@ -22,6 +22,7 @@ from portal.pages.respond import leave, refuse, show
 from portal.services import (
     code_messages,
     contracts,
+    deadlines,
     deliveries,
     documents,
     envelopes,
@@ -367,7 +368,7 @@ def asked(contract: Contract, recipient_id: str) -> tuple[Envelope, Recipient]:
 
 
 def meanwhile(
-    contract: Contract, envelope: Envelope, *, problem: str = "", reminded: str = ""
+    contract: Contract, envelope: Envelope, *, problem: str = "", reminded: str = "", form: Form | None = None
 ) -> dict[str, Any]:
     envelope = envelopes.get(envelope.id)
     rows = envelopes.recipients_of(envelope)
@@ -389,6 +390,9 @@ def meanwhile(
         "messages": [message_states.described(each) for each in messages],
         "may_act": contracts.is_author(contract, person()),
         "is_open": envelope.status in envelopes.OPEN,
+        "may_extend": deadlines.may_move(envelope),
+        "form": form
+        or Form(None, expires_on=envelope.expires_at.astimezone(zone_of(contract)).date().isoformat()),
         "problem": problem,
         "reminded": reminded or request.args.get("reminded", ""),
         "now": utc_now(),

@@ -214,6 +214,7 @@ WORDS: dict[str, Callable[[Event], str]] = {
     "envelope.completed": lambda e: _("Everybody has signed"),
     "envelope.sealed": lambda e: _("The signed PDF was closed with our company seal"),
     "envelope.timestamped": lambda e: _("The company seal was given its timestamps"),
+    "envelope.extended": lambda e: _("%(who)s takes answers longer", who=who(e)),
     "envelope.voided": lambda e: _("%(who)s withdrew the signing request", who=who(e)),
     "envelope.expired": lambda e: _("The signing request ran out of time"),
     "recipient.asked": lambda e: _("%(name)s was asked to sign", name=whom(e)),

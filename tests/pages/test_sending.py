@@ -383,3 +383,20 @@ def test_a_seal_that_is_late_is_said_to_our_side(ana, cast, contract, run_jobs):
     Envelope.update(ended_at=utc_now() - timedelta(minutes=6)).where(Envelope.id == envelope.id).execute()
 
     assert "The company seal is late." in ana.get(url).text
+
+
+def test_the_day_is_moved_on_the_page_and_a_wrong_one_is_said_beside_it(ana, ben, cast, now, run_jobs):
+    envelope = sent(cast, utc_now(), run_jobs)
+    contract, before = envelope.contract, envelope.expires_at
+    url = path(contract, "signing/deadline")
+
+    wrong = ana.post(url, data={"expires_on": day(-1)})
+    strange = ana.post(url, data={"expires_on": "soon"})
+    refused = ben.post(url, data={"expires_on": day(90)})
+    right = ana.post(url, data={"expires_on": day(90)})
+
+    assert (wrong.status_code, strange.status_code, refused.status_code) == (422, 422, 403)
+    assert "Choose a later day" in wrong.text
+    assert right.status_code == 303
+    assert Envelope.get_by_id(envelope.id).expires_at > before + timedelta(days=30)
+    assert "Take answers longer" in ana.get(path(contract, "signing")).text
