@@ -23,6 +23,12 @@ def calm(arena):
     return rounds.undisturbed(arena)
 
 
+KILLED_APART = {
+    "bulk.": "test_bulk_*.py", "existing.": "test_existing_batches.py", "letter.": "test_letters.py",
+    "deletion.": "test_archiving.py",
+}  # fmt: skip
+
+
 @pytest.fixture
 def chance(arena, request):
     return random.Random(f"{SEED}-{arena.kind}-{request.function.__name__}")
@@ -34,13 +40,15 @@ def no_violations(totals):
 
 @pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
 def test_every_named_point_in_the_code_is_walked(arena):
-    """Those of bulk send are killed at by tests of their own, which must name each of them."""
+    """Those of files of rows, letters and deletions are killed at by tests of their own, which name each."""
     points = rounds.failpoints_in_code()
-    bulk = {point for point in points if point.startswith("bulk.")}
-    named = "".join(path.read_text() for path in (ROOT / "tests" / "services").glob("test_bulk_*.py"))
+    apart = {point for point in points if point.startswith(tuple(KILLED_APART))}
+    services = ROOT / "tests" / "services"
 
-    assert points - bulk == rounds.walked(arena) - bulk
-    assert not [point for point in bulk if f'"{point}"' not in named]
+    assert points - apart == rounds.walked(arena) - apart
+    for start, tests in KILLED_APART.items():
+        named = "".join(path.read_text() for path in services.glob(tests))
+        assert not [point for point in apart if point.startswith(start) and f'"{point}"' not in named]
 
 
 @pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
