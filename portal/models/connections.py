@@ -21,6 +21,7 @@ class Connection(KeyedModel):
     secrets = peewee.TextField(default="")  # encrypted JSON: setting -> value
     tokens = peewee.TextField(default="")  # encrypted JSON of providers.interface.Tokens
     subscription = peewee.TextField(default="")  # encrypted JSON of providers.interface.Subscription
+    region = peewee.TextField(default="")  # where it keeps its data: a key of services/regions.py
     server = peewee.TextField(default="")  # a simulator's origin, on loopback; empty for a vendor's own
     account = JsonField(default=dict)  # {"id", "name", "email", "is_test", "facts"} of the last check
     created_at = UtcField()

@@ -29,6 +29,7 @@ class LegalEntity(KeyedModel):
     logo_mail = peewee.BlobField(null=True)  # the same as a small PNG for mails, made by a job
     sender_name = peewee.TextField(default="")  # From of mails about its contracts; empty: as set for all
     sender_address = peewee.TextField(default="")
+    is_eu_only = peewee.BooleanField(default=False)  # sends through accounts in the EU alone
     created_at = UtcField()
     retired_at = UtcField(null=True)
 

@@ -56,6 +56,7 @@ MODULES = (
     "setup_guide",
     "operations",
     "event_receivers",
+    "privacy",
     "mail_settings",
     "mail_reports",
     "mail_webhooks",

@@ -29,7 +29,7 @@ MENU = (
      ("installation", "setup_guide", "people", "sign_on_providers", "entities", "policies", "approval_rules",
       "substitutes", "mail_settings",
       "mail_reports", "text_messages", "operations", "addresses", "recovery", "connections", "comparison",
-      "imports", "moves", "event_receivers")),
+      "imports", "moves", "event_receivers", "privacy")),
 )  # fmt: skip
 # Pages for outside people have no menu and ask the database for nothing here.
 OUTSIDE = ("ceremony", "invitations", "mine", "negotiations")

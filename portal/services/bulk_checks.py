@@ -347,7 +347,9 @@ class Checker:
         if self.batch.connection is None:
             return []
         if has_phi not in self.stops:
-            self.stops[has_phi] = connections.usable_for(Contract(has_phi=has_phi), self.batch.connection)
+            self.stops[has_phi] = connections.usable_for(
+                Contract(has_phi=has_phi, entity=self.batch.entity), self.batch.connection
+            )
         return self.stops[has_phi]
 
     def kept(self, row: Row) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from portal.models.connections import Connection, ConnectionHour
 from portal.models.contracts import Contract
 from portal.models.envelopes import Envelope
 from portal.models.imports import ImportedEnvelope
-from portal.services import audit, installation, jobs
+from portal.services import audit, installation, jobs, regions
 from portal.services.audit import INSTALLATION, Actor
 from providers import interface, registry
 from providers.interface import Provider, Setting, Subscription, Tokens
@@ -100,7 +100,8 @@ def usable_for(contract: Contract, connection: Connection) -> list[str]:
     today = utc_now().date()
     if contract.has_phi and not has_agreement(connection, today):
         reasons.append(why_no_agreement(connection, today))
-    return reasons
+    where = regions.stops(contract.entity, connection)
+    return [*reasons, where] if where else reasons
 
 
 def why_no_agreement(connection: Connection, today: date) -> str:

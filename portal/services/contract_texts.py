@@ -213,7 +213,8 @@ def shown(contract: Contract, wanted: Sequence[str]) -> list[tuple[Passage, list
     languages = [mine, *(each for each in LANGUAGES if each != mine)]
     best: list[tuple[int, int, Passage]] = []
     for number, each in enumerate(passages(contract, languages)):
-        count = text_marks.count(f"{each.title} {each.text}", wanted)
+        # Words of the text before words of its heading, which are not marked.
+        count = 2 * text_marks.count(each.text, wanted) + text_marks.count(each.title, wanted)
         if count:
             best.append((-count, number, each))
     best.sort(key=lambda found: found[:2])

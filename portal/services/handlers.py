@@ -32,6 +32,7 @@ MODULES = (
     "portal.services.mail_logos",
     "portal.services.moves",
     "portal.services.negotiation_news",
+    "portal.services.personal_erasure",
     "portal.services.polling",
     "portal.services.reminders",
     "portal.services.remote_acts",

@@ -33,7 +33,14 @@ APPROVERS = frozenset({"legal", "finance", "service_approver", "privacy", "execu
 
 READ = frozenset({"contract.read", "party.read", "entity.read", "template.read", "policy.read"})
 APPROVE = READ | {"contract.approve", "contract.comment"}
-OVERSEE = READ | {"person.read", "connection.read", "installation.read", "audit.read", "audit.export"}
+OVERSEE = READ | {
+    "privacy.read",
+    "person.read",
+    "connection.read",
+    "installation.read",
+    "audit.read",
+    "audit.export",
+}
 
 PERMISSIONS: dict[str, frozenset[str]] = {
     "owner": READ
@@ -53,7 +60,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     | {"contract.edit_all", "contract.edit", "contract.void", "party.edit", "template.edit", "audit.read"},
     "finance": APPROVE,
     "service_approver": APPROVE | {"template.edit"},
-    "privacy": APPROVE | {"audit.read"},
+    "privacy": APPROVE | {"audit.read", "privacy.read", "privacy.edit"},
     "executive": APPROVE | {"contract.void"},
     "service_manager": READ | {"contract.comment", "contract.run", "party.edit", "audit.read"},
     ADMINISTRATOR: OVERSEE
@@ -67,6 +74,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
         "policy.edit",
         "connection.edit",
         "installation.edit",
+        "privacy.edit",  # export and erase what is held about people, say where data lies
         "factor.reset",
     },
     "auditor": OVERSEE,

@@ -79,6 +79,7 @@ WORK = {
     "send_next_step": lazy("Ask the next people at a provider"),
     "poll_providers": lazy("See which signing requests to ask providers about"),
     "look_at_envelope": lazy("Ask a provider how a signing request stands"),
+    "forget_phone_numbers": lazy("Forget telephone numbers of signers"),
     "read_contract_text": lazy("Read a contract for the search"),
     "read_contract_texts": lazy("Read contracts for the search"),
     "deliver_event": lazy("Tell another program of an event"),

@@ -36,7 +36,7 @@ WORDS = {
 }  # fmt: skip
 # Columns that hold keys, codes, numbers in text, and words of ours from a fixed list.
 CODES = {
-    "words", "token_sha256",
+    "words", "token_sha256", "region",
     "former_secret", "signing_secret", "url",
     "applies_when", "asked_by_id", "decision", "made_from_id",
     "carried_from", "matter", "mode", "moment",
