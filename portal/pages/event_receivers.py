@@ -14,7 +14,7 @@ from portal.pages import guards
 from portal.pages.forms import Form
 from portal.pages.guards import requires
 from portal.pages.respond import leave, refuse, show, stay
-from portal.services import event_messages, event_receivers
+from portal.services import event_messages, event_receivers, queues
 
 bp = Blueprint("event_receivers", __name__, url_prefix="/settings/events")
 
@@ -145,6 +145,7 @@ def context(receiver: EventReceiver) -> dict[str, Any]:
     return {
         "receiver": receiver,
         "log": log,
+        "plainly": queues.plainly,
         "kinds": event_messages.KINDS,
         "is_moving": any(each.state == "waiting" and each.attempts == 0 for each in log),
         "overlaps_until": receiver.former_until if overlaps else None,

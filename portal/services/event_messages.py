@@ -49,6 +49,7 @@ KINDS = {
     "contract.terminated": lazy("One side ends it"),
     "contract.closed": lazy("What was owed at the end is done"),
     "contract.archived": lazy("It is moved to the archive"),
+    "contract.unarchived": lazy("It is taken out of the archive again"),
     "contract.handed_over": lazy("It has a new owner"),
 }
 # Facts of the trail that are told as they are; whatever else stands there stays here.
