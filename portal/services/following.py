@@ -6,6 +6,7 @@ its own, and whatever was done before is not done again.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ import peewee
 
 from portal.errors import Conflict
 from portal.i18n import gettext as _
+from portal.models.audit import AuditEvent
 from portal.models.base import lock_row, transaction
 from portal.models.contracts import Contract
 from portal.models.lives import ContractLife, ContractTerm, Letter
@@ -103,9 +105,9 @@ def follow_job(payload: dict[str, Any], context: jobs.Context) -> None:
 def candidates(now: datetime) -> list[str]:
     """Ids of those that begin, end, renew or must be decided about soon, in any zone."""
     today = now.date() + timedelta(days=1)
-    begun = (Contract.state == "signed") & (
-        (Contract.start_on <= today) | ContractLife.contract.is_null()
-    ) | (Contract.state == "onboarding")
+    starts = (Contract.start_on <= today) & Contract.parent_id.is_null()
+    signed = (Contract.state == "signed") & (starts | ContractLife.contract.is_null())
+    begun = signed | (Contract.state == "onboarding")
     waiting = (
         Contract.select(Contract.id)
         .join(ContractLife, peewee.JOIN.LEFT_OUTER, on=(ContractLife.contract == Contract.id))
@@ -137,7 +139,7 @@ def follow_one(contract_id: str, context: jobs.Context) -> None:
 def follow(contract: Contract, *, now: datetime) -> None:
     """Whatever is due for one contract, inside the caller's transaction."""
     if contract.state == "signed" and lives.of(contract) is None:
-        lives.begin(contract, signed_on=now.astimezone(UTC).date(), now=now)
+        lives.begin(contract, signed_on=signing_day(contract, now), now=now)
     if contract.parent_id is not None:
         amend_parent(contract, now)
         return
@@ -149,6 +151,15 @@ def follow(contract: Contract, *, now: datetime) -> None:
         come_to_an_end(contract, life, now)
     if contract.state in contract_states.RUNNING:
         remind(contract, life, now)
+
+
+def signing_day(contract: Contract, now: datetime) -> date:
+    """When the last signature was given: it may have been long before anybody followed the contract."""
+    from portal.services import envelopes
+
+    envelope = envelopes.latest(contract)
+    moment = envelope.ended_at if envelope is not None and envelope.status == "completed" else None
+    return (moment or now).astimezone(UTC).date()
 
 
 def go_live(contract: Contract, life: ContractLife, now: datetime) -> None:
@@ -172,8 +183,10 @@ def amend_parent(amendment: Contract, now: datetime) -> None:
     parent = Contract.get_or_none(Contract.id == amendment.parent_id)
     if amendment.state not in lives.SIGNED or parent is None or parent.state != "active":
         return
-    said = {event["facts"].get("amendment") for event in audit.history(parent.id) if event["act"] == AMENDED}
-    if amendment.reference in said:
+    told = AuditEvent.select(AuditEvent.body).where(
+        (AuditEvent.chain == parent.id) & (AuditEvent.act == AMENDED)
+    )
+    if amendment.reference in {json.loads(row.body)["facts"].get("amendment") for row in told}:
         return
     sha256 = next((each.sha256 for each in documents_of(amendment)), "")
     contract_states.become(
@@ -341,7 +354,7 @@ def start_now(contract: Contract, *, by: audit.Actor, now: datetime) -> None:
     if contract.state not in ("signed", "onboarding") or not lives.has_terms(contract):
         raise Conflict(contract_states.not_allowed(contract.state, "active"))
     with transaction():
-        lives.begin(contract, signed_on=now.astimezone(UTC).date(), now=now)
+        lives.begin(contract, signed_on=signing_day(contract, now), now=now)
         if contract.state == "signed":
             contract_states.become(contract, "onboarding", by=by, now=now, policy=NO_CHECKLIST)
         contract_states.become(contract, "active", by=by, now=now, policy=NO_CHECKLIST)

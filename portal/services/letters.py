@@ -77,12 +77,6 @@ def is_signer(letter: Letter, person: Person) -> bool:
     return bool(letter.signatory.person.id == person.id)
 
 
-def waiting_for(person: Person) -> list[Letter]:
-    """Letters that this person is asked to sign."""
-    query = Letter.select().join(Signatory).where((Letter.state == "drafted") & (Signatory.person == person))
-    return list(query.order_by(Letter.created_at))
-
-
 def last_day_after(contract: Contract, life: ContractLife, present: ContractTerm, now: datetime) -> date:
     """The last day in force when notice against renewal is given now. Raises Conflict where it has none."""
     if present.ends_on is None:

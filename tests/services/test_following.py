@@ -71,6 +71,20 @@ def test_the_last_signature_asks_for_it_at_once(cast, now, run_jobs):
     assert lives.of(contract).signed_on == now.date()
 
 
+def test_a_contract_signed_before_it_was_followed_keeps_its_day(cast, now, run_jobs):
+    """As after an upgrade: signed long ago, and nobody has followed it yet."""
+    contract = signing.ready(cast, now)
+    envelope = signing.sent(cast, now, run_jobs, contract)
+    for key in ("claire", "ana"):
+        signing.act(envelope, key, now)
+        run_jobs(now)
+    ContractLife.delete().execute()
+
+    follow(contract, now + timedelta(days=90))
+
+    assert lives.of(contract).signed_on == now.date()
+
+
 def test_a_service_manager_may_start_it_before_and_nobody_twice(cast, now):
     contract = signed(cast, now)
 
