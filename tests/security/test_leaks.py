@@ -7,7 +7,9 @@ asked for, and every mail to them is read.
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -119,6 +121,15 @@ def forbidden(party: str, known: str = "") -> list[str]:
     return [INSIDE, *(word for word in others if word not in known)]
 
 
+def told(answer: Any) -> str:
+    """Everything an answer says: head, body, and what lies in a ZIP, as Word files are."""
+    said = answer.text + str(answer.headers)
+    if answer.body.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(answer.body)) as file:
+            said += " ".join(file.read(name).decode("utf-8", "replace") for name in file.namelist())
+    return said
+
+
 @pytest.fixture
 def planted(portal, world):
     more_of_corvid(world)
@@ -136,7 +147,7 @@ def test_no_page_tells_another_party_what_stays_inside(portal, planted, is_long)
                 asked += 1
                 # Whoever holds a mailed link is its reader, so of others' names only those are told.
                 words = [INSIDE] if "token" in given else forbidden(party_of(persona), path)
-                said = answer.text + str(answer.headers)
+                said = told(answer)
                 faults += [f"{persona}: {answer}: says {word}" for word in words if word in said]
 
     assert not faults, "\n".join(faults[:20])
@@ -150,6 +161,9 @@ def test_the_words_are_where_our_own_people_read_them(portal, planted):
     assert INSIDE in portal.ask("auditor", "/contracts").text
     assert "Zephyrine" in portal.ask("claire", f"/ceremony/{planted.recipients['signing.claire'].id}").text
     assert INSIDE in portal.ask("ana", f"/contracts/{contract}").text
+    talks = planted.contracts["talks"].reference
+    assert INSIDE in portal.ask("ana", f"/contracts/{talks}/negotiation").text
+    assert portal.ask("proved", f"/negotiations/{talks}").status == 200
     assert "Magpie" in portal.ask("cora", f"/ceremony/{planted.recipients['corvid.cora'].id}").text
 
 
