@@ -80,7 +80,7 @@ def new() -> Response:
 def create() -> Response:
     form = Form(request.form)
     name = {language: form.text(f"name.{language}", most=120) for language in LANGUAGES}
-    values = read(form)
+    values = read(form) | {"change_note": ""}  # a first version changes nothing
     if not form.errors:
         try:
             made = clause_library.create(name, values, person=person(), by=actor(), now=utc_now())
