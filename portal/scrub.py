@@ -15,7 +15,7 @@ HIDDEN = "(hidden)"
 LONG_LINE = 24  # of a key; PEM has 64 characters in a line
 SHORTEST = 4  # a shorter value would take half of all words with it
 # Addresses whose next part is a token: who holds it is its reader.
-TOKEN_PATHS = ("sign", "access", "invitation", "password-reset", "mine", "calendar")
+TOKEN_PATHS = ("sign", "access", "invitation", "password-reset", "mine", "calendar", "negotiate")
 NAMES = r"[\w.-]*(?:token|code|key|secret|passw|signature|assertion|otp|session)[\w.-]*"
 
 SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
