@@ -22,6 +22,7 @@ from portal.services import (
     agreements,
     approvals,
     audit,
+    conditional,
     contract_states,
     contracts,
     drafts,
@@ -435,12 +436,16 @@ def apply(contract: Contract, found: Proposal, *, by: Actor, now: datetime) -> N
             raise Conflict(
                 _("This place was changed after the proposal was made. Make a counter-proposal instead.")
             )
+        former = revision.terms
         write_change(revision, found.place, found.after)
+        if found.kind == "term":
+            told.update(conditional.follow(contract, revision, former))
 
+    told: dict[str, Any] = {}
     section = (
         found.place if found.kind == "clause" else drafts.section_for(found.place.removeprefix("terms."))
     )
-    drafts.write(contract, section, change, by=by, now=now)
+    drafts.write(contract, section, change, by=by, now=now, facts=told)
 
 
 def write_change(revision: Revision, place: str, after: Any) -> None:

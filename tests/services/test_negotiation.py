@@ -388,3 +388,16 @@ def test_open_proposals_stand_on_the_owners_home_page(cast, now):
     assert home.proposals_to(cast.ben) == []
     negotiation.reject(contract, asked.id, ana, reason="No.", now=now)
     assert home.proposals_to(cast.ana) == []
+
+
+def test_an_accepted_figure_brings_the_clauses_in_that_depend_on_it(cast, now, monkeypatch):
+    contract, ana, claire = opened(cast, now)
+    asked = negotiation.propose(contract, claire, RESPONSE, {"min": 25, "calendar": "always"}, now=now)
+    followed = []
+    monkeypatch.setattr(
+        negotiation.conditional, "follow", lambda _contract, _revision, before: followed.append(before) or {}
+    )
+
+    negotiation.accept(contract, asked.id, ana, now=now)
+
+    assert [each["severities"][0]["response"]["min"] for each in followed] == [30]
