@@ -27,6 +27,7 @@ from portal.services import (
     approvers,
     ceremonies,
     closing,
+    comments,
     connections,
     contracts,
     drafts,
@@ -40,6 +41,7 @@ from portal.services import (
     negotiation,
     new_contracts,
     parties,
+    proposals,
     revisions,
     second_factors,
     templates,
@@ -388,14 +390,14 @@ def negotiate(world: World, now: datetime) -> None:
     clause = revisions.current(contract).clauses[3]
     words = {name: f"{text}\n\n{MORE_WORDS[name]}" for name, text in clause["text"].items()}
     asked = {"min": 90, "calendar": "business"}
-    negotiation.propose(
+    proposals.add(
         contract, them, "terms.severities.S1.response", asked, note="We answer from one time zone.", now=later
     )
-    negotiation.propose(contract, them, f"clauses.{clause['key']}", words, now=later)
-    negotiation.comment(contract, them, "", "Who is our contact during your holidays?", now=later)
+    proposals.add(contract, them, f"clauses.{clause['key']}", words, now=later)
+    comments.add(contract, them, "", "Who is our contact during your holidays?", now=later)
     us = negotiation.Party("ours", world.nora.name, world.nora.email, person=world.nora)
     inside = "Ninety minutes is fine for reporting, not for the checkout."
-    negotiation.comment(contract, us, "terms.severities.S1.response", inside, internal=True, now=later)
+    comments.add(contract, us, "terms.severities.S1.response", inside, internal=True, now=later)
     jobs.run_due("sample", lambda: later)
 
 

@@ -14,7 +14,15 @@ from portal.pages import approvals, negotiation_view
 from portal.pages.forms import Form
 from portal.pages.guards import actor, client_address, client_agent, person, requires
 from portal.pages.respond import leave, show
-from portal.services import agreements, contract_states, contracts, negotiation, permissions
+from portal.services import (
+    agreements,
+    comments,
+    contract_states,
+    contracts,
+    negotiation,
+    permissions,
+    proposals,
+)
 from portal.services.negotiation import OURS, Party
 
 bp = Blueprint("negotiation", __name__)
@@ -123,7 +131,7 @@ def comment(reference: str) -> Response:
     contract, form = contracts.get(reference, person()), Form(request.form)
     place, internal = form.text("place", most=200), not form.checked("for_both")
     try:
-        negotiation.comment(contract, ours(), place, form.text("text"), internal=internal, now=utc_now())
+        comments.add(contract, ours(), place, form.text("text"), internal=internal, now=utc_now())
     except Invalid as error:
         return refused(contract, form, error)
     return done(contract, place)
@@ -133,7 +141,7 @@ def comment(reference: str) -> Response:
 @requires("contract.comment")
 def settle(reference: str, comment_id: str) -> Response:
     contract = contracts.get(reference, person())
-    negotiation.settle(contract, comment_id, ours(), now=utc_now())
+    comments.settle(contract, comment_id, ours(), now=utc_now())
     return done(contract, request.form.get("place", ""))
 
 
@@ -146,9 +154,9 @@ def propose(reference: str) -> Response:
         after = negotiation_view.read_change(form, contract, agreements.latest(contract), place)
         note, now = form.text("note"), utc_now()
         if answered:
-            negotiation.counter(contract, answered, ours(), after, note=note, now=now)
+            proposals.counter(contract, answered, ours(), after, note=note, now=now)
         else:
-            negotiation.propose(contract, ours(), place, after, note=note, now=now)
+            proposals.add(contract, ours(), place, after, note=note, now=now)
     except Invalid as error:
         return refused(contract, form, error)
     return done(contract, place)
@@ -158,7 +166,7 @@ def propose(reference: str) -> Response:
 @requires("contract.edit")
 def accept(reference: str, proposal_id: str) -> Response:
     contract = answering(reference)
-    found = negotiation.accept(contract, proposal_id, ours(), now=utc_now())
+    found = proposals.accept(contract, proposal_id, ours(), now=utc_now())
     return done(contract, found.place)
 
 
@@ -167,7 +175,7 @@ def accept(reference: str, proposal_id: str) -> Response:
 def reject(reference: str, proposal_id: str) -> Response:
     contract, form = answering(reference), Form(request.form)
     try:
-        found = negotiation.reject(contract, proposal_id, ours(), reason=form.text("reason"), now=utc_now())
+        found = proposals.reject(contract, proposal_id, ours(), reason=form.text("reason"), now=utc_now())
     except Invalid as error:
         return refused(contract, form, error)
     return done(contract, found.place)
@@ -177,7 +185,7 @@ def reject(reference: str, proposal_id: str) -> Response:
 @requires("contract.edit")
 def take_back(reference: str, proposal_id: str) -> Response:
     contract = answering(reference)
-    negotiation.take_back(contract, proposal_id, ours(), now=utc_now())
+    proposals.take_back(contract, proposal_id, ours(), now=utc_now())
     return done(contract, request.form.get("place", ""))
 
 

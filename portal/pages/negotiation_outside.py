@@ -21,7 +21,16 @@ from portal.pages import guards, mine, negotiation_view, outside
 from portal.pages.forms import Form
 from portal.pages.negotiation_files import DOCX, download
 from portal.pages.respond import leave, show
-from portal.services import agreements, negotiation, negotiation_news, redlines, word_forms, word_returns
+from portal.services import (
+    agreements,
+    comments,
+    negotiation,
+    negotiation_news,
+    proposals,
+    redlines,
+    word_forms,
+    word_returns,
+)
 from portal.services.negotiation import THEIRS, Party
 
 bp = Blueprint("negotiations", __name__)
@@ -120,7 +129,7 @@ def comment(reference: str) -> Response:
     (contract, party), form = entered(reference), Form(request.form)
     place = form.text("place", most=200)
     try:
-        negotiation.comment(contract, party, place, form.text("text"), now=utc_now())
+        comments.add(contract, party, place, form.text("text"), now=utc_now())
     except Invalid as error:
         return refused(contract, party, form, error)
     return done(contract, place)
@@ -129,7 +138,7 @@ def comment(reference: str) -> Response:
 @bp.post("/negotiations/<reference>/comments/<comment_id>/settlement")
 def settle(reference: str, comment_id: str) -> Response:
     contract, party = entered(reference)
-    negotiation.settle(contract, comment_id, party, now=utc_now())
+    comments.settle(contract, comment_id, party, now=utc_now())
     return done(contract, request.form.get("place", ""))
 
 
@@ -141,9 +150,9 @@ def propose(reference: str) -> Response:
         after = negotiation_view.read_change(form, contract, negotiation.seen_by(contract, party), place)
         note, now = form.text("note"), utc_now()
         if answered:
-            negotiation.counter(contract, answered, party, after, note=note, now=now)
+            proposals.counter(contract, answered, party, after, note=note, now=now)
         else:
-            negotiation.propose(contract, party, place, after, note=note, now=now)
+            proposals.add(contract, party, place, after, note=note, now=now)
     except Invalid as error:
         return refused(contract, party, form, error)
     return done(contract, place)
@@ -152,7 +161,7 @@ def propose(reference: str) -> Response:
 @bp.post("/negotiations/<reference>/proposals/<proposal_id>/acceptance")
 def accept(reference: str, proposal_id: str) -> Response:
     contract, party = entered(reference)
-    found = negotiation.accept(contract, proposal_id, party, now=utc_now())
+    found = proposals.accept(contract, proposal_id, party, now=utc_now())
     return done(contract, found.place)
 
 
@@ -160,7 +169,7 @@ def accept(reference: str, proposal_id: str) -> Response:
 def reject(reference: str, proposal_id: str) -> Response:
     (contract, party), form = entered(reference), Form(request.form)
     try:
-        found = negotiation.reject(contract, proposal_id, party, reason=form.text("reason"), now=utc_now())
+        found = proposals.reject(contract, proposal_id, party, reason=form.text("reason"), now=utc_now())
     except Invalid as error:
         return refused(contract, party, form, error)
     return done(contract, found.place)
@@ -169,7 +178,7 @@ def reject(reference: str, proposal_id: str) -> Response:
 @bp.post("/negotiations/<reference>/proposals/<proposal_id>/withdrawal")
 def take_back(reference: str, proposal_id: str) -> Response:
     contract, party = entered(reference)
-    negotiation.take_back(contract, proposal_id, party, now=utc_now())
+    proposals.take_back(contract, proposal_id, party, now=utc_now())
     return done(contract, request.form.get("place", ""))
 
 

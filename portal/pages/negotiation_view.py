@@ -13,7 +13,7 @@ from portal.i18n import current
 from portal.models.contracts import Contract, Revision
 from portal.models.negotiation import Comment, Proposal
 from portal.pages.forms import Form
-from portal.services import agreements, drafts, negotiation, redlines, revisions
+from portal.services import agreements, comments, drafts, negotiation, proposals, redlines, revisions
 from portal.services.negotiation import Party
 from portal.sla import figures, rows
 
@@ -54,10 +54,10 @@ def context(contract: Contract, party: Party, endpoint: str, form: Form | None =
         each.key: each for each in (*clause_places(contract, revision), *row_places(contract, revision))
     }
     general = Place("", "", "general")
-    for said in negotiation.comments(contract, party.side):
+    for said in comments.of(contract, party.side):
         places.get(said.place, general).comments.append(said)
     leftovers = []
-    for proposal in negotiation.proposals(contract, party.side):
+    for proposal in proposals.of(contract, party.side):
         if proposal.kind == "unassigned":
             leftovers.append(proposal)
         else:
@@ -79,7 +79,7 @@ def context(contract: Contract, party: Party, endpoint: str, form: Form | None =
         "agreed": agreed,
         "both": len(agreed) == 2,
         "seen": agreements.text_sha256(contract, revision),
-        "waiting": negotiation.waiting(contract),
+        "waiting": proposals.waiting(contract),
         "is_talking": contract.state in negotiation.TALKING,
         "shared": shared_revisions(contract),
         "raw": partial(raw_text, contract, revision),
@@ -184,7 +184,7 @@ def shared_revisions(contract: Contract) -> list[Revision]:
 def read_change(form: Form, contract: Contract, revision: Revision, place: str) -> Any:
     """What was asked for a place: words by language, a row's value, or None to take a clause out."""
     if place.startswith("terms."):
-        return negotiation.typed_value(revision, place, form.text("after", most=4000))
+        return proposals.typed_value(revision, place, form.text("after", most=4000))
     if form.checked("takes_out"):
         return None
     return {

@@ -53,6 +53,7 @@ from portal.services import (
     calendar_feeds,
     ceremonies,
     clause_library,
+    comments,
     connections,
     contracts,
     deletions,
@@ -79,6 +80,7 @@ from portal.services import (
     permissions,
     person_tokens,
     policies,
+    proposals,
     publication,
     revisions,
     saved_views,
@@ -640,9 +642,9 @@ def talks(world: World, now: datetime) -> None:
     claire = negotiation.invite(
         made, name="Claire Aubert", email="claire@castellan.example", language="en", by=by(world), now=now
     )
-    negotiation.comment(made, us(ana), "", "Quillgate fallback", internal=True, now=now)
+    comments.add(made, us(ana), "", "Quillgate fallback", internal=True, now=now)
     row = Comment.get()
-    negotiation.settle(made, row.id, us(ana), now=now)
+    comments.settle(made, row.id, us(ana), now=now)
     negotiation.share(made, note="Zephyrine text", by=by(world), now=now)
     them = Party("theirs", claire.name, claire.email, negotiator=claire)
     clauses = revisions.current(made).clauses
@@ -650,16 +652,16 @@ def talks(world: World, now: datetime) -> None:
         ("terms.severities.S1.response", {"min": 15, "calendar": "business"}),
         (f"clauses.{clauses[1]['key']}", {"en": "Zephyrine words", "fr": "Mots Zephyrine"}),
     ):
-        negotiation.propose(made, them, place, after, note="Zephyrine why", now=at)
-    negotiation.propose(
+        proposals.add(made, them, place, after, note="Zephyrine why", now=at)
+    proposals.add(
         made,
         us(ana),
         f"clauses.{clauses[2]['key']}",
         {"en": "Zephyrine more", "fr": "Zephyrine plus"},
         now=at,
     )
-    negotiation.comment(made, them, "", "Zephyrine question", now=at)
-    negotiation.comment(made, us(ana), "", "Quillgate between us", internal=True, now=at)
+    comments.add(made, them, "", "Zephyrine question", now=at)
+    comments.add(made, us(ana), "", "Quillgate between us", internal=True, now=at)
     token = sessions.new_token()
     Negotiator.update(
         link_sha256=sessions.digest(token), link_expires_at=world.now + timedelta(days=30)

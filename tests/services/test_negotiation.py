@@ -14,12 +14,14 @@ from portal.models.notices import Notice
 from portal.services import (
     agreements,
     audit,
+    comments,
     contracts,
     drafts,
     home,
     jobs,
     negotiation,
     negotiation_news,
+    proposals,
     revisions,
 )
 from tests.services.drafting import actor, draft
@@ -101,11 +103,11 @@ def test_nothing_is_shared_without_a_change_a_reader_or_a_whole_text(cast, now):
 def test_an_open_internal_comment_keeps_the_text_inside(cast, now):
     contract = draft(cast, now)
     invite(contract, cast, now)
-    said = negotiation.comment(contract, ours(cast.ana), "", "Is 30 minutes safe?", internal=True, now=now)
+    said = comments.add(contract, ours(cast.ana), "", "Is 30 minutes safe?", internal=True, now=now)
 
     with pytest.raises(Conflict, match="Internal comments"):
         negotiation.share(contract, note="", by=actor(cast.ana), now=now)
-    negotiation.settle(contract, said.id, ours(cast.ben), now=now)
+    comments.settle(contract, said.id, ours(cast.ben), now=now)
 
     assert negotiation.share(contract, note="", by=actor(cast.ana), now=now).shared_at == now
 
@@ -139,18 +141,18 @@ def test_only_the_address_invited_enters_and_only_once_a_text_is_shared(cast, no
 
 def test_the_other_side_reads_no_internal_comment(cast, now):
     contract, ana, claire = opened(cast, now)
-    negotiation.comment(contract, ana, "", "We would go to 15 minutes.", internal=True, now=now)
-    negotiation.comment(contract, ana, "", "Please look at clause 2.", now=now)
+    comments.add(contract, ana, "", "We would go to 15 minutes.", internal=True, now=now)
+    comments.add(contract, ana, "", "Please look at clause 2.", now=now)
 
-    negotiation.comment(contract, claire, RESPONSE, "Too slow for us.", internal=True, now=now)
+    comments.add(contract, claire, RESPONSE, "Too slow for us.", internal=True, now=now)
 
-    assert [each.text for each in negotiation.comments(contract, "theirs")] == [
+    assert [each.text for each in comments.of(contract, "theirs")] == [
         "Please look at clause 2.",
         "Too slow for us.",
     ]
     hidden = Comment.get(Comment.is_internal)
     with pytest.raises(NotFound):
-        negotiation.settle(contract, hidden.id, claire, now=now)
+        comments.settle(contract, hidden.id, claire, now=now)
 
 
 # -- Proposing and answering -----------------------------------------------------------------------
@@ -158,10 +160,10 @@ def test_the_other_side_reads_no_internal_comment(cast, now):
 
 def test_an_accepted_figure_is_in_the_draft_and_not_yet_in_what_was_shared(cast, now):
     contract, ana, claire = opened(cast, now)
-    value = negotiation.typed_value(latest(contract), RESPONSE, "15 min")
-    asked = negotiation.propose(contract, claire, RESPONSE, value, note="Two shops", now=now)
+    value = proposals.typed_value(latest(contract), RESPONSE, "15 min")
+    asked = proposals.add(contract, claire, RESPONSE, value, note="Two shops", now=now)
 
-    done = negotiation.accept(contract, asked.id, ana, now=now)
+    done = proposals.accept(contract, asked.id, ana, now=now)
 
     assert (done.state, done.decided_by) == ("accepted", "Ana")
     assert latest(contract).terms["severities"][0]["response"]["min"] == 15
@@ -175,12 +177,12 @@ def test_an_accepted_figure_is_in_the_draft_and_not_yet_in_what_was_shared(cast,
 def test_a_clause_is_proposed_countered_and_accepted_by_the_other_side(cast, now):
     contract, ana, claire = opened(cast, now)
     place = clause_place(contract)
-    asked = negotiation.propose(contract, claire, place, {"en": "We pay in 60 days."}, now=now)
+    asked = proposals.add(contract, claire, place, {"en": "We pay in 60 days."}, now=now)
 
-    answer = negotiation.counter(
+    answer = proposals.counter(
         contract, asked.id, ana, {"en": "We pay in 45 days."}, note="Half way", now=now
     )
-    negotiation.accept(contract, answer.id, claire, now=now)
+    proposals.accept(contract, answer.id, claire, now=now)
 
     key = place.removeprefix("clauses.")
     assert drafts.clause(latest(contract), key)["text"]["en"] == "We pay in 45 days."
@@ -192,19 +194,19 @@ def test_a_clause_may_be_proposed_away(cast, now):
     contract, ana, claire = opened(cast, now)
     place = clause_place(contract)
 
-    negotiation.accept(contract, negotiation.propose(contract, claire, place, None, now=now).id, ana, now=now)
+    proposals.accept(contract, proposals.add(contract, claire, place, None, now=now).id, ana, now=now)
 
     assert drafts.clause(latest(contract), place.removeprefix("clauses.")) is None
 
 
 def test_rejecting_needs_a_reason_and_changes_nothing(cast, now):
     contract, ana, claire = opened(cast, now)
-    asked = negotiation.propose(contract, claire, clause_place(contract), {"en": "Free of charge."}, now=now)
+    asked = proposals.add(contract, claire, clause_place(contract), {"en": "Free of charge."}, now=now)
     before = latest(contract)
 
     with pytest.raises(Invalid):
-        negotiation.reject(contract, asked.id, ana, reason=" ", now=now)
-    negotiation.reject(contract, asked.id, ana, reason="It is not free.", now=now)
+        proposals.reject(contract, asked.id, ana, reason=" ", now=now)
+    proposals.reject(contract, asked.id, ana, reason="It is not free.", now=now)
 
     assert latest(contract) == before
     assert Proposal.get_by_id(asked.id).decision_reason == "It is not free."
@@ -212,23 +214,23 @@ def test_rejecting_needs_a_reason_and_changes_nothing(cast, now):
 
 def test_nobody_answers_their_own_side_and_nothing_is_answered_twice(cast, now):
     contract, ana, claire = opened(cast, now)
-    asked = negotiation.propose(contract, claire, clause_place(contract), {"en": "Other words."}, now=now)
+    asked = proposals.add(contract, claire, clause_place(contract), {"en": "Other words."}, now=now)
 
     with pytest.raises(NotAllowed):
-        negotiation.accept(contract, asked.id, claire, now=now)
+        proposals.accept(contract, asked.id, claire, now=now)
     with pytest.raises(NotAllowed):
-        negotiation.take_back(contract, asked.id, ana, now=now)
-    negotiation.accept(contract, asked.id, ana, now=now)
+        proposals.take_back(contract, asked.id, ana, now=now)
+    proposals.accept(contract, asked.id, ana, now=now)
     with pytest.raises(Conflict, match="answered this already"):
-        negotiation.reject(contract, asked.id, ana, reason="No", now=now)
+        proposals.reject(contract, asked.id, ana, reason="No", now=now)
     with pytest.raises(NotFound):
-        negotiation.accept(contract, "nothing", ana, now=now)
+        proposals.accept(contract, "nothing", ana, now=now)
 
 
 def test_a_place_that_changed_meanwhile_is_not_overwritten(cast, now):
     contract, ana, claire = opened(cast, now)
     place = clause_place(contract)
-    asked = negotiation.propose(contract, claire, place, {"en": "Theirs."}, now=now)
+    asked = proposals.add(contract, claire, place, {"en": "Theirs."}, now=now)
     clause = drafts.clause(latest(contract), place.removeprefix("clauses."))
     drafts.save_clause(
         contract, clause["key"], heading={}, text={"en": "Ours."}, level=1, seen=drafts.mark(clause),
@@ -236,7 +238,7 @@ def test_a_place_that_changed_meanwhile_is_not_overwritten(cast, now):
     )  # fmt: skip
 
     with pytest.raises(Conflict, match="counter-proposal"):
-        negotiation.accept(contract, asked.id, ana, now=now)
+        proposals.accept(contract, asked.id, ana, now=now)
 
     assert drafts.clause(latest(contract), clause["key"])["text"]["en"] == "Ours."
     assert Proposal.get_by_id(asked.id).state == "open"
@@ -254,7 +256,7 @@ def test_a_place_that_is_none_is_not_found(cast, now, place, after, error):
     contract, _ana, claire = opened(cast, now)
 
     with pytest.raises(error):
-        negotiation.propose(contract, claire, place, after, now=now)
+        proposals.add(contract, claire, place, after, now=now)
 
 
 def test_proposing_what_stands_there_is_refused(cast, now):
@@ -263,15 +265,15 @@ def test_proposing_what_stands_there_is_refused(cast, now):
     text = drafts.clause(latest(contract), place.removeprefix("clauses."))["text"]
 
     with pytest.raises(Invalid):
-        negotiation.propose(contract, claire, place, dict(text), now=now)
+        proposals.add(contract, claire, place, dict(text), now=now)
     with pytest.raises(Invalid):
-        negotiation.typed_value(latest(contract), RESPONSE, "soon")
+        proposals.typed_value(latest(contract), RESPONSE, "soon")
 
 
 def test_nothing_is_proposed_before_sharing_or_after_withdrawing(cast, now):
     contract = draft(cast, now)
     with pytest.raises(Conflict, match="not being negotiated"):
-        negotiation.propose(contract, ours(cast.ana), clause_place(contract), {"en": "x"}, now=now)
+        proposals.add(contract, ours(cast.ana), clause_place(contract), {"en": "x"}, now=now)
 
 
 # -- Agreeing ----------------------------------------------------------------------------------------
@@ -300,7 +302,7 @@ def test_a_negotiated_text_is_not_sent_before_both_agree(cast, now):
 
     with pytest.raises(Conflict, match="Both sides have to agree"):
         revisions.make_ready(contract, by=actor(cast.ana), now=now)
-    negotiation.propose(contract, claire, clause_place(contract), {"en": "Other words."}, now=now)
+    proposals.add(contract, claire, clause_place(contract), {"en": "Other words."}, now=now)
     with pytest.raises(Conflict, match="wait for an answer"):
         revisions.make_ready(Contract.get_by_id(contract.id), by=actor(cast.ana), now=now)
     assert Contract.get_by_id(contract.id).state == "negotiation"
@@ -322,7 +324,7 @@ def test_a_proposal_takes_back_what_was_agreed(cast, now):
     contract, ana, claire = opened(cast, now)
     agree_both(contract, ana, claire, now)
 
-    negotiation.propose(contract, claire, RESPONSE, {"min": 10, "calendar": "always"}, now=now)
+    proposals.add(contract, claire, RESPONSE, {"min": 10, "calendar": "always"}, now=now)
 
     assert not agreements.both(contract, latest(contract))
     assert Agreement.select().where(Agreement.ended_at.is_null()).count() == 0
@@ -355,8 +357,8 @@ def test_agreeing_twice_is_one_word(cast, now):
 def test_news_of_a_quarter_of_an_hour_are_one_message_to_the_other_side(cast, now):
     contract, _ana, claire = opened(cast, now)
     Notice.delete().execute()
-    negotiation.propose(contract, claire, RESPONSE, {"min": 10, "calendar": "always"}, now=now)
-    negotiation.comment(contract, claire, "", "And one more thing.", now=now)
+    proposals.add(contract, claire, RESPONSE, {"min": 10, "calendar": "always"}, now=now)
+    comments.add(contract, claire, "", "And one more thing.", now=now)
 
     jobs.run_due("test", lambda: now + timedelta(minutes=16))
 
@@ -370,7 +372,7 @@ def test_news_of_a_quarter_of_an_hour_are_one_message_to_the_other_side(cast, no
 def test_an_internal_comment_is_no_news(cast, now):
     contract, ana, _claire = opened(cast, now)
     Notice.delete().execute()
-    negotiation.comment(contract, ana, "", "Between us.", internal=True, now=now)
+    comments.add(contract, ana, "", "Between us.", internal=True, now=now)
 
     jobs.run_due("test", lambda: now + timedelta(minutes=16))
 
@@ -380,24 +382,24 @@ def test_an_internal_comment_is_no_news(cast, now):
 
 def test_open_proposals_stand_on_the_owners_home_page(cast, now):
     contract, ana, claire = opened(cast, now)
-    asked = negotiation.propose(contract, claire, RESPONSE, {"min": 25, "calendar": "always"}, now=now)
-    negotiation.propose(contract, ana, clause_place(contract), {"fr": "Autres mots."}, now=now)
+    asked = proposals.add(contract, claire, RESPONSE, {"min": 25, "calendar": "always"}, now=now)
+    proposals.add(contract, ana, clause_place(contract), {"fr": "Autres mots."}, now=now)
 
     [row] = home.proposals_to(cast.ana)
     assert (row.title, row.reference) == ("Castellan Pharma SA: one proposal to answer", contract.reference)
     assert home.proposals_to(cast.ben) == []
-    negotiation.reject(contract, asked.id, ana, reason="No.", now=now)
+    proposals.reject(contract, asked.id, ana, reason="No.", now=now)
     assert home.proposals_to(cast.ana) == []
 
 
 def test_an_accepted_figure_brings_the_clauses_in_that_depend_on_it(cast, now, monkeypatch):
     contract, ana, claire = opened(cast, now)
-    asked = negotiation.propose(contract, claire, RESPONSE, {"min": 25, "calendar": "always"}, now=now)
+    asked = proposals.add(contract, claire, RESPONSE, {"min": 25, "calendar": "always"}, now=now)
     followed = []
     monkeypatch.setattr(
-        negotiation.conditional, "follow", lambda _contract, _revision, before: followed.append(before) or {}
+        proposals.conditional, "follow", lambda _contract, _revision, before: followed.append(before) or {}
     )
 
-    negotiation.accept(contract, asked.id, ana, now=now)
+    proposals.accept(contract, asked.id, ana, now=now)
 
     assert [each["severities"][0]["response"]["min"] for each in followed] == [30]

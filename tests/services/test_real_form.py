@@ -8,7 +8,7 @@ from portal.documents import clause_lines, word_read
 from portal.documents.word_read import Row
 from portal.models.contracts import Contract, Revision
 from portal.models.negotiation import Proposal
-from portal.services import agreements, negotiation, word_forms, word_returns
+from portal.services import agreements, negotiation, proposals, word_forms, word_returns
 from tests.services.drafting import actor, draft
 from tests.services.talks import invite
 from tests.services.test_word_forms import Edited
@@ -117,7 +117,7 @@ def test_ten_changes_of_a_real_form_are_ten_differences(contract, cast, now):
     ana = negotiation.Party("ours", cast.ana.name, cast.ana.email, person=cast.ana)
     for each in rows:
         if each.kind != "unassigned":
-            negotiation.accept(contract, each.id, ana, now=now)
+            proposals.accept(contract, each.id, ana, now=now)
     again = word_forms.described(contract, agreements.latest(contract))
     lines = [line for found in again.lines.values() for line in found]
     assert all(any(words in line for line in lines) for words in wanted[:6])

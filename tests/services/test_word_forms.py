@@ -16,7 +16,15 @@ from portal.documents.word_read import W
 from portal.errors import Conflict, Invalid
 from portal.models.contracts import Document
 from portal.models.negotiation import Comment, Proposal
-from portal.services import agreements, audit, drafts, negotiation, word_forms, word_returns
+from portal.services import (
+    agreements,
+    audit,
+    drafts,
+    negotiation,
+    proposals,
+    word_forms,
+    word_returns,
+)
 from tests.services.drafting import actor, draft
 from tests.services.talks import opened
 
@@ -151,7 +159,7 @@ def test_what_is_accepted_changes_the_draft_and_nothing_else(talks, cast, form, 
     file.add_after(f"clauses.{key}.{language}", "Une phrase de plus.")
     take(contract, cast, file.saved(), now)
 
-    negotiation.accept(contract, Proposal.get().id, ana, now=now)
+    proposals.accept(contract, Proposal.get().id, ana, now=now)
 
     after = drafts.clause(agreements.latest(contract), key)["text"][language]
     first, _blank, rest = before.partition("\n\n")
@@ -168,8 +176,8 @@ def test_what_fits_nowhere_keeps_both_sides_from_agreeing(talks, cast, form, now
 
     with pytest.raises(Conflict, match="wait for an answer"):
         negotiation.agree(contract, ana, seen_sha256=sha256, now=now)
-    assert negotiation.proposals(contract, "theirs") == []
-    negotiation.reject(contract, row.id, ana, reason="Not part of the text.", now=now)
+    assert proposals.of(contract, "theirs") == []
+    proposals.reject(contract, row.id, ana, reason="Not part of the text.", now=now)
 
     assert negotiation.agree(contract, ana, seen_sha256=sha256, now=now) is False
     assert "contract.file_returned" in [each["act"] for each in audit.history(contract.id)]
