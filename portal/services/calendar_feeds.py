@@ -17,7 +17,7 @@ from portal.documents.calendar_file import Day
 from portal.errors import NotFound
 from portal.i18n import gettext as _
 from portal.i18n import use
-from portal.models.base import transaction
+from portal.models.base import lock_row, transaction
 from portal.models.contracts import Contract
 from portal.models.lives import ContractTerm
 from portal.models.people import Person
@@ -39,6 +39,7 @@ def make(person: Person, *, shows_all: bool, by: Actor, now: datetime) -> str:
     permissions.demand(person, "contract.read")
     token = secrets.token_urlsafe(32)
     with transaction():
+        lock_row(Person.select(Person.id).where(Person.id == person.id)).get()
         CalendarFeed.delete().where(CalendarFeed.person == person).execute()
         made = CalendarFeed.create(
             person=person, token_sha256=digest(token), shows_all=shows_all, created_at=now

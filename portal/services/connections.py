@@ -100,7 +100,7 @@ def usable_for(contract: Contract, connection: Connection) -> list[str]:
     today = utc_now().date()
     if contract.has_phi and not has_agreement(connection, today):
         reasons.append(why_no_agreement(connection, today))
-    where = regions.stops(contract.entity, connection)
+    where = regions.stops(contract.entity, connection) if contract.entity_id else ""  # type: ignore[attr-defined]
     return [*reasons, where] if where else reasons
 
 

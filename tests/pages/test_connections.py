@@ -346,7 +346,7 @@ def test_an_administrator_alone_may_change_anything(app, cast, account):
 def test_a_webhook_is_taken_in_without_a_session_and_too_large_a_one_is_not(app, account):
     client = app.test_client()
     url = f"/webhooks/{account.id}"
-    answer = client.post(url, data=b"r1:1", headers={"X-Proof": "hook"})
+    answer = client.post(url, data=b"r1:1", headers={"X-Proof": "pigeon-proof"})
     assert (answer.status_code, answer.data) == (200, b"heard")
     assert client.get(url).status_code == 200
     assert client.post("/webhooks/nowhere", data=b"x").status_code == 404

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import AnyConverter, Rule
 
-from portal.models.contracts import Contract, Document
+from portal.models.contracts import Contract, Document, Revision
 from portal.models.envelopes import Task
 from portal.models.lives import Letter
 from portal.models.negotiation import Comment, Negotiator, Proposal
@@ -112,10 +112,12 @@ def keys(world: World, rule: Rule, given: dict[str, Any]) -> list[str]:
     if rule.rule.startswith("/templates/"):
         return [version.template.key for version in templates.offered()]
     contract = contract_of(world, given)
-    if "/clauses/" in rule.rule:
-        return [each["key"] for each in revisions.current(contract).clauses[:2]]
     if "/recipients/" in rule.rule:
         return [each["key"] for each in contract.recipients]
+    if not Revision.select().where(Revision.contract == contract).exists():
+        return ["none-yet"]  # its words were deleted; a record of it stayed
+    if "/clauses/" in rule.rule:
+        return [each["key"] for each in revisions.current(contract).clauses[:2]]
     terms = revisions.current(contract).terms
     found: Any = terms
     for name in given.get("path", "calendars").split("."):

@@ -249,8 +249,10 @@ def canned_description(_client: oidc.Client, *, fresh: bool = False) -> tuple[oi
 def quick_work() -> Iterator[None]:
     """PDFs made once, passwords hashed and passphrases stretched cheaply."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    cheap = hasher.hash("nobody has this password")
     with (
         mock.patch.object(passwords, "hasher", return_value=hasher),
+        mock.patch.object(passwords, "nobodys_hash", return_value=cheap),  # else it would outlive this
         mock.patch.dict(key_sets.COST, n=2**10),
         mock.patch.object(revisions, "rendering", canned_rendering),
         mock.patch.object(letters, "typeset", return_value=signing.printed(1, 2).pdf),

@@ -173,13 +173,13 @@ class Pigeon(BaseProvider):
         )
 
     def subscribe(self, url: str) -> Subscription:
-        return Subscription("s1", "hook")
+        return Subscription("s1", "pigeon-proof")
 
     def acknowledge(self, delivery: Delivery) -> Answer:
         return Answer(200, {"X-Heard": "yes"}, b"heard")
 
     def read(self, delivery: Delivery) -> tuple[Notification, ...]:
-        if delivery.headers.get("x-proof") != "hook":
+        if delivery.headers.get("x-proof") != "pigeon-proof":
             raise BadSignature("The proof does not hold.")
         remote_id, _, number = delivery.body.decode().partition(":")
         return (Notification(f"n-{number}", remote_id, "moved"),)

@@ -30,6 +30,7 @@ def context(now):
     known = {
         "company": company, "name": "Claire “C.” O’Brien & Co", "has_phi": False, "link": LINK,
         "url": lambda path: f"https://portal.example{path}", "role": "signer", "factors": ["sms", "totp"],
+        "counts": {"proposals": 2, "answers": 1, "comments": 3, "agreed": 1}, "count": 2, "number": 3,
         "pages": 6, "act": "signed", "reminders": 5, "minutes": 30, "days": 7, "hours": 24, "left": 3,
         "roles": ["Contract owner"], "at": now, "until": now + timedelta(days=1), "when": now,
         "title": "Support <Premium> & more", "reference": "LF-2026-0147", "span": "month", "currency": "EUR",
