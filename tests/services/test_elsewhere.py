@@ -300,7 +300,7 @@ def test_the_next_look_is_soon_while_no_webhook_is_heard(envelope, now, run_jobs
 # --- Webhooks ---------------------------------------------------------------------------------
 
 
-def call(body, proof="hook"):
+def call(body, proof="pigeon-proof"):
     return Delivery(
         "POST", "", {"x-proof": proof, "content-type": "text/plain", "cookie": "c"}, body.encode()
     )
@@ -319,7 +319,7 @@ def test_a_call_is_answered_stored_and_confirmed_by_a_read(envelope, now, run_jo
     assert (kept.status, bytes(kept.body)) == ("done", b"r1:1")
     assert "cookie" not in kept.headers
     assert polling.is_heard(connections.get(account.id), now) is False
-    connections.keep_subscription(connections.get(account.id), pigeon.Subscription("s1", "hook"))
+    connections.keep_subscription(connections.get(account.id), pigeon.Subscription("s1", "pigeon-proof"))
     assert polling.is_heard(connections.get(account.id), now)
 
 

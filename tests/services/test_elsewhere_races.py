@@ -580,7 +580,7 @@ def test_while_calls_arrive_an_hour_is_enough_until_a_look_finds_news(
     cast, now, run_jobs, loft, account, envelope
 ):
     account = connections.get(account.id)
-    connections.keep_subscription(account, pigeon.Subscription("s", "hook"))
+    connections.keep_subscription(account, pigeon.Subscription("s", "pigeon-proof"))
     type(account).update(called_at=now).execute()
     account = connections.get(account.id)
     assert polling.pace(account, now) == timedelta(hours=1)
