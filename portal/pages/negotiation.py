@@ -151,7 +151,8 @@ def propose(reference: str) -> Response:
     contract, form = answering(reference), Form(request.form)
     place, answered = form.text("place", most=200), form.text("answers", most=40)
     try:
-        after = negotiation_view.read_change(form, contract, agreements.latest(contract), place)
+        shown = negotiation.seen_by(contract, negotiation.READER)
+        after = negotiation_view.read_change(form, contract, shown, place)
         note, now = form.text("note"), utc_now()
         if answered:
             proposals.counter(contract, answered, ours(), after, note=note, now=now)

@@ -196,13 +196,6 @@ def derived(terms: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def current_revision(contract: Contract) -> Revision:
-    """The newest state of the text, frozen or not."""
-    newest = Revision.select().where((Revision.contract == contract) & (Revision.number > 0))
-    found: Revision = newest.order_by(Revision.number.desc()).get()
-    return found
-
-
 def people(contract: Contract) -> list[ContractContact]:
     """Everybody named in the contract, on both sides."""
     query = ContractContact.select().where(ContractContact.contract == contract)

@@ -49,6 +49,9 @@ class Party:
         return Actor(kind, key, self.name, self.email, self.address, self.user_agent)
 
 
+READER = Party(THEIRS, "", "")  # whoever sees no more than what was shared
+
+
 # -- Showing the text ----------------------------------------------------------------------------
 
 

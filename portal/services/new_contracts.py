@@ -16,8 +16,8 @@ from portal.models.contracts import Contract, ContractContact, Revision
 from portal.models.parties import Contact, Counterparty, LegalEntity, Signatory
 from portal.models.people import Person
 from portal.models.templates import TemplateVersion
-from portal.services import audit, entities, parties, templates
-from portal.services.contracts import create, current_revision, people
+from portal.services import agreements, audit, entities, parties, templates
+from portal.services.contracts import create, people
 from portal.sla import conditions, levels, money
 
 CURRENCIES = ("EUR", "GBP", "USD", "CHF", "DKK", "NOK", "PLN", "SEK")
@@ -250,7 +250,7 @@ def from_file(
 
 def copy_from(source: Contract, *, owner: Person, by: audit.Actor, now: datetime) -> Contract:
     """A new draft with the text, people and party of another contract, as they stand there now."""
-    text = current_revision(source)
+    text = agreements.latest(source)
     given = Revision.get_or_none((Revision.contract == source) & (Revision.number == 0))
     made = create(
         entity=source.entity,

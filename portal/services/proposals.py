@@ -17,6 +17,7 @@ from portal.models.contracts import Contract, Revision
 from portal.models.negotiation import Proposal
 from portal.services import (
     agreements,
+    approvals,
     audit,
     conditional,
     drafts,
@@ -47,13 +48,14 @@ def add(
 ) -> Proposal:
     """Ask for a change of one clause (`{language: text}`, None to take it out) or of one row (its value).
 
-    Raises Invalid when nothing would change, NotFound for no such place, Conflict outside negotiation.
+    It is made against the text both sides know: what our draft holds besides stays inside. Raises
+    Invalid when nothing would change, NotFound for no such place, Conflict outside negotiation.
     """
     if len(note) > LONGEST:
         raise Invalid({"note": _("This is too long.")})
     with transaction():
         locked = negotiation.in_talks(contract, party)
-        revision = negotiation.seen_by(locked, party)
+        revision = negotiation.seen_by(locked, negotiation.READER)
         kind, before = standing(revision, place)
         if kind == "clause" and after is not None:
             check_words(revision, after)
@@ -62,6 +64,8 @@ def add(
             raise Invalid({"after": _("This is what stands there now. Change something, or comment on it.")})
         if len(agreements.open_proposals(locked)) >= MOST_OPEN:
             raise Conflict(_("Too many proposals are open. Answer some of them first."))
+        if party.side == OURS:
+            check_showing(locked, place, before, after, now)
         made = record(
             locked, revision, party, place=place, kind=kind, before=before, after=after, note=note.strip(),
             answers_id=answers.id if answers else None, source=source, tracked=tracked or [], now=now,
@@ -69,6 +73,18 @@ def add(
         agreements.void(locked, by=party.actor, now=now)
         negotiation_news.tell(locked, party.side, now=now)
     return made
+
+
+def check_showing(contract: Contract, place: str, before: Any, after: Any, now: datetime) -> None:
+    """Raise Invalid where our proposal would show what our rules or an unshared draft hold back."""
+    draft = agreements.latest(contract)
+    if standing(draft, place)[1] != before:
+        raise Invalid({"": _("The draft reads otherwise here already. Share it instead.")})
+    shown = Revision(contract=contract, number=draft.number, terms=draft.terms, clauses=draft.clauses)
+    write_change(shown, place, after)
+    missing = approvals.before_sharing(contract, shown, now)
+    if missing:
+        raise Invalid({"": missing})
 
 
 def record(contract: Contract, revision: Revision, party: Party, *, now: datetime, **values: Any) -> Proposal:
@@ -162,6 +178,7 @@ def counter(
 def take_back(contract: Contract, proposal_id: str, party: Party, *, now: datetime) -> None:
     """Withdraw one's own side's proposal while nobody has answered it."""
     with transaction():
+        negotiation.in_talks(contract, party)
         found = standing_proposal(contract, proposal_id)
         if found.side != party.side:
             raise NotAllowed(_("Only the side that proposed it can take it back."))
@@ -210,8 +227,11 @@ def apply(contract: Contract, found: Proposal, *, by: Actor, now: datetime) -> N
     """Write a proposal into the draft, unless its place reads otherwise by now."""
 
     def change(revision: Revision) -> None:
-        _kind, stands = standing(revision, found.place)
-        if stands != found.before and stands != found.after:
+        try:
+            stands = standing(revision, found.place)[1]
+        except NotFound:
+            stands = None  # taken out meanwhile
+        if stands not in (found.before, found.after):
             raise Conflict(
                 _("This place was changed after the proposal was made. Make a counter-proposal instead.")
             )

@@ -403,3 +403,43 @@ def test_an_accepted_figure_brings_the_clauses_in_that_depend_on_it(cast, now, m
     proposals.accept(contract, asked.id, ana, now=now)
 
     assert [each["severities"][0]["response"]["min"] for each in followed] == [30]
+
+
+def test_our_proposal_shows_nothing_of_an_unshared_draft(cast, now):
+    contract, ana, _claire = opened(cast, now)
+    place = clause_place(contract)
+    clause = drafts.clause(latest(contract), place.removeprefix("clauses."))
+    drafts.save_clause(
+        contract, clause["key"], heading={}, text={"fr": "Not shown yet."}, level=1, seen=drafts.mark(clause),
+        by=actor(cast.ana), now=now,
+    )  # fmt: skip
+
+    with pytest.raises(Invalid, match="Share it instead"):
+        proposals.add(contract, ana, place, {"fr": "Something else."}, now=now)
+    made = proposals.add(contract, ana, RESPONSE, {"min": 25, "calendar": "always"}, now=now)
+
+    assert made.revision == agreements.last_shared(contract)
+    assert Proposal.select().where(Proposal.place == place).count() == 0
+
+
+def test_our_proposal_stands_behind_the_same_rules_as_sharing(cast, now, monkeypatch):
+    contract, ana, claire = opened(cast, now)
+    monkeypatch.setattr(proposals.approvals, "before_sharing", lambda *_given: "Approval is missing: Legal.")
+
+    with pytest.raises(Invalid, match="Approval is missing"):
+        proposals.add(contract, ana, RESPONSE, {"min": 25, "calendar": "always"}, now=now)
+
+    assert (
+        proposals.add(contract, claire, RESPONSE, {"min": 25, "calendar": "always"}, now=now).state == "open"
+    )
+
+
+def test_a_clause_taken_out_meanwhile_is_a_conflict_and_not_a_missing_page(cast, now):
+    contract, ana, claire = opened(cast, now)
+    place = clause_place(contract)
+    asked = proposals.add(contract, claire, place, {"fr": "Autres mots."}, now=now)
+    gone = proposals.add(contract, claire, place, None, now=now)
+    proposals.accept(contract, gone.id, ana, now=now)
+
+    with pytest.raises(Conflict, match="counter-proposal"):
+        proposals.accept(contract, asked.id, ana, now=now)
