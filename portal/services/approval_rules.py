@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from portal.errors import Invalid, NotFound
@@ -16,7 +15,7 @@ from portal.i18n import gettext as _
 from portal.i18n import lazy
 from portal.models.approvals import ApprovalRule
 from portal.models.base import transaction
-from portal.services import audit, installation, permissions
+from portal.services import audit, installation, permissions, rule_order
 from portal.services.approval_conditions import CONDITIONS
 from portal.services.audit import INSTALLATION, Actor
 
@@ -104,33 +103,21 @@ def change(rule: ApprovalRule, *, values: Mapping[str, Any], by: Actor, now: dat
     clean = checked(**values)
     with transaction():
         before = facts_of(rule)
-        for field, value in clean.items():
-            setattr(rule, field, value)
-        rule.updated_at = now
-        rule.save()
+        rule_order.rewrite(rule, clean, now)
         record("approval_rule.changed", rule, by, now, before=before)
 
 
 def switch(rule: ApprovalRule, *, on: bool, by: Actor, now: datetime) -> None:
     with transaction():
-        ApprovalRule.update(is_active=on, updated_at=now).where(ApprovalRule.id == rule.id).execute()
-        rule.is_active = on
+        rule_order.switch(rule, on, now)
         record("approval_rule.switched_on" if on else "approval_rule.switched_off", rule, by, now)
 
 
 def move(rule: ApprovalRule, *, up: bool, by: Actor, now: datetime) -> None:
     """Change places with the neighbour; at an end nothing happens."""
     with transaction():
-        rules = all_rules()
-        at = next(place for place, other in enumerate(rules) if other.id == rule.id)
-        to = at - 1 if up else at + 1
-        if not 0 <= to < len(rules):
-            return
-        rules[at], rules[to] = rules[to], rules[at]
-        for position, each in enumerate(rules):
-            ApprovalRule.update(position=position).where(ApprovalRule.id == each.id).execute()
-        rule.position = to
-        record("approval_rule.moved", rule, by, now)
+        if rule_order.swap(rule, up=up):
+            record("approval_rule.moved", rule, by, now)
 
 
 def own_allowed() -> bool:
@@ -162,7 +149,7 @@ def checked(
     if moment not in MOMENTS:
         errors["moment"] = _("Choose what waits for it.")
     for field in AMOUNTS:
-        if field in condition and not is_amount(condition[field]):
+        if field in condition and not rule_order.is_amount(condition[field]):
             errors[field] = _("Write an amount.")
     if set(condition) - set(CONDITIONS) - {"currency"}:
         errors["condition"] = _("There is no such condition.")
@@ -176,13 +163,6 @@ def checked(
         "step": step,
         "moment": moment,
     }
-
-
-def is_amount(value: Any) -> bool:
-    try:
-        return Decimal(value) >= 0
-    except InvalidOperation:
-        return False
 
 
 def facts_of(rule: ApprovalRule) -> dict[str, Any]:

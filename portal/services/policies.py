@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from portal.errors import Invalid, NotFound
@@ -22,7 +22,7 @@ from portal.i18n import gettext as _
 from portal.models.base import transaction
 from portal.models.contracts import Contract, Revision
 from portal.models.envelopes import PolicyRule
-from portal.services import audit
+from portal.services import audit, rule_order
 from portal.services.audit import INSTALLATION, Actor
 from portal.sla import duration, money
 
@@ -267,34 +267,22 @@ def change(
     values = checked(name, condition, applies_to, factor)
     with transaction():
         before = facts_of_rule(rule)
-        for field, value in values.items():
-            setattr(rule, field, value)
-        rule.updated_at = now
-        rule.save()
+        rule_order.rewrite(rule, values, now)
         record("policy.changed", rule, by, now, before=before)
 
 
 def switch(rule: PolicyRule, *, on: bool, by: Actor, now: datetime) -> None:
     """A rule that is off asks nobody for anything."""
     with transaction():
-        PolicyRule.update(is_active=on, updated_at=now).where(PolicyRule.id == rule.id).execute()
-        rule.is_active = on
+        rule_order.switch(rule, on, now)
         record("policy.switched_on" if on else "policy.switched_off", rule, by, now)
 
 
 def move(rule: PolicyRule, *, up: bool, by: Actor, now: datetime) -> None:
     """Change places with the neighbour; at an end nothing happens."""
     with transaction():
-        rules = all_rules()
-        at = next(place for place, other in enumerate(rules) if other.id == rule.id)
-        to = at - 1 if up else at + 1
-        if not 0 <= to < len(rules):
-            return
-        rules[at], rules[to] = rules[to], rules[at]
-        for position, each in enumerate(rules):
-            PolicyRule.update(position=position).where(PolicyRule.id == each.id).execute()
-        rule.position = to
-        record("policy.moved", rule, by, now)
+        if rule_order.swap(rule, up=up):
+            record("policy.moved", rule, by, now)
 
 
 def checked(name: str, condition: Mapping[str, Any], applies_to: str, factor: str) -> dict[str, Any]:
@@ -311,7 +299,7 @@ def checked(name: str, condition: Mapping[str, Any], applies_to: str, factor: st
     elif factor not in OFFERED:
         errors["factor"] = _("Choose what it asks for.")
     for field in ("value_over", "liability_over"):
-        if field in condition and not is_amount(condition[field]):
+        if field in condition and not rule_order.is_amount(condition[field]):
             errors[field] = _("Write an amount.")
     if errors:
         raise Invalid(errors)
@@ -321,13 +309,6 @@ def checked(name: str, condition: Mapping[str, Any], applies_to: str, factor: st
         "applies_to": applies_to,
         "factor": factor,
     }
-
-
-def is_amount(value: Any) -> bool:
-    try:
-        return Decimal(value) >= 0
-    except InvalidOperation:
-        return False
 
 
 def facts_of_rule(rule: PolicyRule) -> dict[str, Any]:

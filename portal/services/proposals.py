@@ -84,7 +84,7 @@ def check_showing(contract: Contract, place: str, before: Any, after: Any, now: 
     write_change(shown, place, after)
     missing = approvals.before_sharing(contract, shown, now)
     if missing:
-        raise Invalid({"": missing})
+        raise Invalid({"": missing + " " + _("Write it into the draft, ask for approval, then share it.")})
 
 
 def record(contract: Contract, revision: Revision, party: Party, *, now: datetime, **values: Any) -> Proposal:

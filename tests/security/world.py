@@ -656,12 +656,9 @@ def talks(world: World, now: datetime) -> None:
     ):
         proposals.add(made, them, place, after, note="Zephyrine why", now=at)
     proposals.add(
-        made,
-        us(ana),
-        f"clauses.{clauses[2]['key']}",
-        {"en": "Zephyrine more", "fr": "Zephyrine plus"},
-        now=at,
-    )
+        made, us(ana), "terms.severities.S1.response", {"min": 50, "calendar": "business"},
+        note="Zephyrine more", now=at,
+    )  # fmt: skip
     comments.add(made, them, "", "Zephyrine question", now=at)
     comments.add(made, us(ana), "", "Quillgate between us", internal=True, now=at)
     token = sessions.new_token()
